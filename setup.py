@@ -1,0 +1,32 @@
+"""Installs vae_info; `constraints.txt` pins the set that was tested."""
+
+import setuptools
+
+setuptools.setup(
+  name='vae_info',
+  version='0.1.0',
+  description='How much label information survives in the codes of a '
+  'beta-VAE: rate, distortion and label distortion, measured.',
+  python_requires='>=3.11,<3.14',
+  packages=setuptools.find_packages(include=['vae_info', 'vae_info.*']),
+  package_data={'vae_info.datasets': ['*.npz']},
+  install_requires=[
+    # tf-keras requires plain `tensorflow`; naming tensorflow-cpu here would
+    # install two copies of TensorFlow into one folder.
+    'tensorflow>=2.20,<2.22',
+    'tf-keras>=2.20,<2.22',
+    'tensorflow-probability>=0.25,<0.26',
+    'tensorflow-datasets>=4.9.10',
+    # Imported by tensorflow-datasets 4.9.10, which does not declare it.
+    'importlib_resources',
+    # No longer a dependency of TensorFlow; tf.summary fails without it.
+    'tensorboard>=2.20',
+    'absl-py>=2.1',
+    'numpy>=2.0',
+    'tqdm>=4.66',
+  ],
+  extras_require={
+    'dev': ['pytest>=8', 'ruff>=0.14', 'dill'],
+    'gpu': ['tensorflow[and-cuda]>=2.20,<2.22'],
+  },
+)

@@ -1,0 +1,166 @@
+"""What a training run is: one frozen dataclass, to and from `config.json`.
+
+Imports no TensorFlow, so that a mistyped flag is answered at once.
+"""
+
+import dataclasses
+import hashlib
+import json
+
+# A test compares these with the dicts that hold the classes.
+DATASETS = ('static_mnist',)
+ENCODERS = ('conv', 'iaf')
+DECODERS = ('deconvolutional', 'autoregressive')
+MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior')
+ARCHITECTURES = ('compact', 'paper')
+PRECISIONS = ('float32', 'bfloat16')
+LR_SCHEDULES = ('cosine', 'paper')
+
+# Epochs by default: (architecture, decoder), else architecture alone. The
+# compact ones end within ten minutes on two CPU cores.
+DEFAULT_EPOCHS = {
+  ('compact', 'autoregressive'): 9,
+  'compact': 14,
+  'paper': 200,
+}
+
+
+class UserError(ValueError):
+  """A mistake of the user's: shown as one line, without a traceback."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Everything that a training's result depends on, and nothing else.
+
+  Attributes are described where they are flags, in `train.py`. `encoder`,
+  `decoder` and `marginal` are names or `package.module:ClassName`.
+  """
+
+  dataset: str = 'static_mnist'
+  encoder: str = 'conv'
+  decoder: str = 'deconvolutional'
+  marginal: str = 'gaussian'
+  architecture: str = 'compact'
+  latent_size: int = 64
+  beta: float = 1.0
+  kl_annealing_epochs: float = 0.0
+  free_nats: float = 0.0
+  learning_rate: float = 1e-3
+  lr_schedule: str = 'cosine'
+  batch_size: int = 100
+  epochs: float | None = None
+  steps: int | None = None
+  seed: int = 0
+  precision: str = 'float32'
+
+  def __post_init__(self):
+    _check_choice('dataset', self.dataset, DATASETS)
+    _check_choice('architecture', self.architecture, ARCHITECTURES)
+    _check_choice('precision', self.precision, PRECISIONS)
+    _check_choice('lr_schedule', self.lr_schedule, LR_SCHEDULES)
+    for part, names in (
+      ('encoder', ENCODERS),
+      ('decoder', DECODERS),
+      ('marginal', MARGINALS),
+    ):
+      value = getattr(self, part)
+      if ':' not in value:
+        _check_choice(part, value, (*names, 'package.module:ClassName'))
+    for name, least in (
+      ('beta', 0),
+      ('kl_annealing_epochs', 0),
+      ('free_nats', 0),
+      ('seed', 0),
+      ('latent_size', 1),
+      ('batch_size', 1),
+    ):
+      if not getattr(self, name) >= least:
+        raise UserError(
+          f'{name} must be at least {least}, got {getattr(self, name)}'
+        )
+    for name in ('learning_rate', 'epochs', 'steps'):
+      value = getattr(self, name)
+      if value is not None and not value > 0:
+        raise UserError(f'{name} must be above 0, got {value}')
+    if self.epochs is not None and self.steps is not None:
+      raise UserError('give epochs or steps, not both')
+    if self.epochs is None and self.steps is None:
+      epochs = DEFAULT_EPOCHS.get(
+        (self.architecture, self.decoder), DEFAULT_EPOCHS[self.architecture]
+      )
+      object.__setattr__(self, 'epochs', epochs)
+
+  def total_steps(self, num_examples: int) -> int:
+    """The number of training steps on a split of `num_examples`."""
+    if self.steps is not None:
+      return self.steps
+    return max(1, round(self.epochs * self.steps_per_epoch(num_examples)))
+
+  def steps_per_epoch(self, num_examples: int) -> int:
+    """Whole batches in one pass.
+
+    Raises:
+      UserError: A batch is larger than the split.
+    """
+    if self.batch_size > num_examples:
+      raise UserError(
+        f'batch_size {self.batch_size} is larger than the {num_examples} '
+        f'training images of {self.dataset}'
+      )
+    return num_examples // self.batch_size
+
+  @property
+  def run_name(self) -> str:
+    """A readable name that no other config has; it never changes.
+
+    Parts that set a family come first, then every attribute that is not the
+    default.
+    """
+    parts = [self.dataset, self.encoder, self.decoder, self.marginal]
+    parts += [self.architecture, f'beta{self.beta:.12g}', f'seed{self.seed}']
+    told = {'dataset', 'encoder', 'decoder', 'marginal', 'architecture'}
+    told |= {'beta', 'seed'}
+    default = Config(architecture=self.architecture, decoder=self.decoder)
+    for field in dataclasses.fields(self):
+      value = getattr(self, field.name)
+      if field.name not in told and value != getattr(default, field.name):
+        if self.steps is not None and field.name == 'epochs':
+          continue  # Steps say it.
+        parts.append(f'{field.name}={value}')
+    name = '_'.join(parts).replace(':', '-').replace('/', '-')
+    if len(name) > 200:  # File names end at 255 bytes on most systems.
+      digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+      name = f'{name[:180]}_{digest}'
+    return name
+
+  def to_json(self) -> str:
+    return json.dumps(dataclasses.asdict(self), indent=2) + '\n'
+
+  @classmethod
+  def from_json(cls, text: str) -> 'Config':
+    """Reads `to_json`'s text.
+
+    Raises:
+      UserError: It is not such a text.
+    """
+    try:
+      return cls(**json.loads(text))
+    except (TypeError, json.JSONDecodeError) as error:
+      raise UserError(f'not a config: {error}') from error
+
+  def differences(self, other: 'Config') -> list[str]:
+    """Lines `name: mine, not theirs` for every attribute that differs."""
+    return [
+      f'{field.name}: {getattr(self, field.name)}, '
+      f'not {getattr(other, field.name)}'
+      for field in dataclasses.fields(self)
+      if getattr(self, field.name) != getattr(other, field.name)
+    ]
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+  if value not in choices:
+    raise UserError(
+      f'unknown {name} {value!r}; expected one of {", ".join(choices)}'
+    )

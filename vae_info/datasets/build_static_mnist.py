@@ -1,0 +1,63 @@
+"""Makes the bundled `static_mnist.npz` from MNIST, the same bytes every time.
+
+    python -m vae_info.datasets.build_static_mnist --data_dir=DIR
+
+reads MNIST through TensorFlow Datasets (and downloads it if DIR lacks it).
+"""
+
+import pathlib
+
+import numpy as np
+from absl import app, flags
+
+from vae_info.datasets import static_mnist
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+  flags.DEFINE_string(
+    'data_dir',
+    None,
+    'Folder with TensorFlow Datasets\' "mnist", downloaded there when absent. '
+    "The default is TensorFlow Datasets' own (~/tensorflow_datasets).",
+  )
+  flags.DEFINE_string(
+    'output',
+    str(static_mnist.PATH),
+    'File to write; by default the one inside the package.',
+  )
+  flags.DEFINE_integer('seed', 0, 'Seed of the binarisation.')
+
+
+def binarize(intensities: np.ndarray, seed: int) -> np.ndarray:
+  """Draws each pixel once as Bernoulli(intensity / 255).
+
+  Args:
+    intensities: uint8 of any shape.
+    seed: Of a counter-based generator, so the draws follow from it alone.
+
+  Returns:
+    uint8 of the same shape, 0 or 1. Intensity 0 always gives 0, 255 always 1.
+  """
+  generator = np.random.Generator(np.random.Philox(key=seed))
+  thresholds = generator.integers(0, 255, intensities.shape, dtype=np.uint8)
+  return (thresholds < intensities).astype(np.uint8)
+
+
+def main(argv):
+  del argv
+  import tensorflow_datasets as tfds
+
+  mnist = tfds.load('mnist', data_dir=FLAGS.data_dir, batch_size=-1)
+  both = [tfds.as_numpy(mnist[split]) for split in ('train', 'test')]
+  images = np.concatenate([split['image'] for split in both])
+  digits = np.concatenate([split['label'] for split in both])
+  path = pathlib.Path(FLAGS.output)
+  static_mnist.write(binarize(images, FLAGS.seed), digits, path)
+  print(f'wrote {path}: {len(images)} images, {path.stat().st_size} bytes')
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(main)

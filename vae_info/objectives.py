@@ -1,0 +1,70 @@
+"""The three quantities of the paper: distributions in, nats per image out.
+
+    rate              R = E log p(z|x) / m(z)    an upper bound on I(X;Z)
+    distortion        D = -E log d(x|z)          H(X) - D <= I(X;Z)
+    label distortion  C = -E log c(y|z)          H(Y) - C <= I(Z;Y)
+
+Each function gives the term under the expectation for one draw of the codes,
+summed over pixels and not averaged over images: shape `[..., B]`. Nothing here
+is in closed form, so that any encoder and any marginal will do.
+
+#### References
+
+[1]: Emily Fertig, Aryan Arbabi and Alexander Alemi. beta-VAEs can retain label
+     information even at high compression. _NeurIPS workshop on Bayesian Deep
+     Learning_, 2018.
+"""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+def rate(
+  codes: tf.Tensor, encoding: tfd.Distribution, marginal: tfd.Distribution
+) -> tf.Tensor:
+  """log p(z|x) - log m(z), nats, shape `[..., B]` ([1], eq. 3).
+
+  Args:
+    codes: `[..., B, L]`, drawn from `encoding`.
+    encoding: p(z|x), batch `[B]`, event `[L]`.
+    marginal: m(z), batch `[]`, event `[L]`.
+  """
+  return encoding.log_prob(codes) - marginal.log_prob(codes)
+
+
+def distortion(images: tf.Tensor, likelihood: tfd.Distribution) -> tf.Tensor:
+  """-log d(x|z), nats, shape `[..., B]` ([1], eq. 2).
+
+  Args:
+    images: `[B, H, W, 1]` in {0, 1}.
+    likelihood: d(x|z), batch `[..., B]`, event `[H, W, 1]`.
+  """
+  return -likelihood.log_prob(images)
+
+
+def label_distortion(
+  labels: tf.Tensor, class_distribution: tfd.Distribution
+) -> tf.Tensor:
+  """-log c(y|z), nats, shape `[..., B]` ([1], eq. 4).
+
+  Args:
+    labels: Integers `[B]`.
+    class_distribution: c(y|z), batch `[..., B]`, event `[]`.
+  """
+  return -class_distribution.log_prob(labels)
+
+
+def loss(
+  rates: tf.Tensor,
+  distortions: tf.Tensor,
+  beta: tf.Tensor | float,
+  free_nats: float = 0.0,
+) -> tf.Tensor:
+  """mean(D) + beta max(mean(R), free_nats), nats per image, a scalar.
+
+  Below `free_nats` nothing pushes the rate down.
+  """
+  mean_rate = tf.maximum(tf.reduce_mean(rates), free_nats)
+  return tf.reduce_mean(distortions) + beta * mean_rate

@@ -1,0 +1,21 @@
+"""Every draw follows from (seed, what it is for, step); nothing is global."""
+
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+
+def generator(seed: int, purpose: str, step: int = 0) -> np.random.Generator:
+  """A numpy generator for draws on the host: weights, orders of examples."""
+  key = np.array([seed, (zlib.crc32(purpose.encode()) << 32) + step], np.uint64)
+  return np.random.Generator(np.random.Philox(key=key))
+
+
+def stateless_seed(
+  seed: int, purpose: str, step: tf.Tensor | int = 0
+) -> tf.Tensor:
+  """A seed, int32 `[2]`, for TensorFlow's and TFP's stateless draws."""
+  # Folding is a hash: seeds of neighbouring steps are unrelated.
+  base = [seed & 0x7FFFFFFF, zlib.crc32(purpose.encode()) & 0x7FFFFFFF]
+  return tf.random.fold_in(tf.constant(base, tf.int32), step)
