@@ -6,6 +6,7 @@ Imports no TensorFlow, so that a mistyped flag is answered at once.
 import dataclasses
 import hashlib
 import json
+import pathlib
 
 # A test compares these with the dicts that hold the classes.
 DATASETS = ('static_mnist',)
@@ -23,6 +24,7 @@ DEFAULT_EPOCHS = {
   'compact': 14,
   'paper': 200,
 }
+DEFAULT_LEARNING_RATES = {'compact': 4e-3, 'paper': 3e-4}
 
 
 class UserError(ValueError):
@@ -46,7 +48,7 @@ class Config:
   beta: float = 1.0
   kl_annealing_epochs: float = 0.0
   free_nats: float = 0.0
-  learning_rate: float = 1e-3
+  learning_rate: float | None = None
   lr_schedule: str = 'cosine'
   batch_size: int = 100
   epochs: float | None = None
@@ -90,6 +92,9 @@ class Config:
         (self.architecture, self.decoder), DEFAULT_EPOCHS[self.architecture]
       )
       object.__setattr__(self, 'epochs', epochs)
+    if self.learning_rate is None:
+      rate = DEFAULT_LEARNING_RATES[self.architecture]
+      object.__setattr__(self, 'learning_rate', rate)
 
   def total_steps(self, num_examples: int) -> int:
     """The number of training steps on a split of `num_examples`."""
@@ -138,16 +143,18 @@ class Config:
     return json.dumps(dataclasses.asdict(self), indent=2) + '\n'
 
   @classmethod
-  def from_json(cls, text: str) -> 'Config':
-    """Reads `to_json`'s text.
+  def read(cls, path: pathlib.Path) -> 'Config':
+    """Reads a file of `to_json`'s text.
 
     Raises:
-      UserError: It is not such a text.
+      UserError: There is no such file, or it is not such a text.
     """
+    if not path.is_file():
+      raise UserError(f'{path.parent} is not a run directory: no {path}')
     try:
-      return cls(**json.loads(text))
-    except (TypeError, json.JSONDecodeError) as error:
-      raise UserError(f'not a config: {error}') from error
+      return cls(**json.loads(path.read_text()))
+    except (TypeError, ValueError) as error:
+      raise UserError(f'{path} is not a config: {error}') from error
 
   def differences(self, other: 'Config') -> list[str]:
     """Lines `name: mine, not theirs` for every attribute that differs."""

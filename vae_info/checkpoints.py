@@ -1,0 +1,183 @@
+"""Run directories: config, lock, checkpoints, and the mark of completeness.
+
+    <run>/config.json     what it is; written first, never changed
+    <run>/run.lock        held while a process trains in it
+    <run>/checkpoints/    the newest two, each written whole or not at all
+    <run>/finished.json   written last: only a finished run has it
+"""
+
+import contextlib
+import fcntl
+import glob
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from vae_info.config import Config, UserError
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+  """Writes a file that others see whole or not at all."""
+  draft = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+  try:
+    draft.write_text(text)
+    os.replace(draft, path)
+  finally:
+    draft.unlink(missing_ok=True)
+
+
+def open_run(run: pathlib.Path, config: Config) -> None:
+  """Makes `run`, or checks that it is a run of this very config.
+
+  Raises:
+    UserError: The directory has another config, or has files but no config.
+  """
+  run.mkdir(parents=True, exist_ok=True)
+  path = run / 'config.json'
+  if not path.exists():
+    others = [file.name for file in run.iterdir() if file.name != 'run.lock']
+    if others:
+      raise UserError(
+        f'{run} is neither empty nor a run directory: it has '
+        f'{sorted(others)[0]} but no config.json'
+      )
+    write_atomically(path, config.to_json())
+  differences = Config.read(path).differences(config)
+  if differences:
+    raise UserError(
+      f'{run} holds a run with another config ({"; ".join(differences)}); '
+      'name another directory, or give the same flags'
+    )
+
+
+@contextlib.contextmanager
+def lock(run: pathlib.Path) -> Iterator[None]:
+  """Keeps a second process out while the context lasts.
+
+  Raises:
+    UserError: Another process holds the lock.
+  """
+  with open(run / 'run.lock', 'a+') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      file.seek(0)
+      raise UserError(
+        f'{run} is in use by another process (pid {file.read().strip()})'
+      ) from error
+    file.seek(0)
+    file.truncate()
+    file.write(f'{os.getpid()}\n')
+    file.flush()
+    yield
+
+
+def save(manager: tf.train.CheckpointManager, step: int) -> None:
+  """Writes a checkpoint, unless a weight is not finite.
+
+  Raises:
+    UserError: A weight is NaN or infinite, or the disk refuses.
+  """
+  for variable in tf.nest.flatten(
+    manager.checkpoint.model.trainable_variables
+  ):
+    if not np.all(np.isfinite(variable.numpy())):
+      raise UserError(
+        f'at step {step} a weight of shape {tuple(variable.shape)} is not '
+        f'finite; the last good checkpoint is kept: {manager.latest_checkpoint}'
+      )
+  try:
+    manager.save(checkpoint_number=step)
+  except tf.errors.OpError as error:
+    raise UserError(
+      f'cannot write a checkpoint to {manager.directory}: {error.message}; '
+      f'the last one is kept: {manager.latest_checkpoint}'
+    ) from error
+
+
+def restore_newest(
+  checkpoint: tf.train.Checkpoint, directory: pathlib.Path, partial: bool
+) -> str | None:
+  """Restores the newest readable checkpoint, and skips damaged ones.
+
+  Args:
+    checkpoint: What to restore; all of it must be in the file.
+    directory: Of the checkpoints.
+    partial: Whether the file may hold more, such as an optimizer's state.
+
+  Returns:
+    The path restored, or None if there is no checkpoint at all.
+
+  Raises:
+    UserError: There are checkpoints, but none is readable; or one does not
+      match `checkpoint`.
+  """
+  pattern = os.path.join(glob.escape(str(directory)), 'ckpt-*.index')
+  paths = [path.removesuffix('.index') for path in glob.glob(pattern)]
+  paths.sort(key=lambda path: int(path.rpartition('-')[2]), reverse=True)
+  for path in paths:
+    try:
+      _read_all(path)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+      logging.warning('skipping damaged checkpoint %s: %s', path, error)
+      continue
+    try:
+      status = checkpoint.restore(path)
+      status.assert_existing_objects_matched()
+      if partial:
+        status.expect_partial()
+      else:
+        status.assert_consumed()
+    except (AssertionError, ValueError) as error:
+      reason = str(error).strip().split('\n')[0]
+      raise UserError(
+        f'checkpoint {path} does not match the model: {reason}'
+      ) from error
+    return path
+  if paths:
+    raise UserError(
+      f'none of the {len(paths)} checkpoints in {directory} is readable; '
+      'delete the directory to start the run again'
+    )
+  return None
+
+
+def _read_all(path: str) -> None:
+  """Reads every tensor, so that checksums are verified before any is used."""
+  reader = tf.train.load_checkpoint(path)
+  for name in reader.get_variable_to_shape_map():
+    reader.get_tensor(name)
+
+
+def finish(run: pathlib.Path, facts: dict) -> None:
+  """Marks the run as complete; `facts` tell how it was made."""
+  write_atomically(run / 'finished.json', json.dumps(facts, indent=2) + '\n')
+
+
+def is_finished(run: pathlib.Path) -> bool:
+  return (run / 'finished.json').is_file()
+
+
+def read_finished(run: pathlib.Path) -> dict:
+  """The facts given to `finish`."""
+  return json.loads((run / 'finished.json').read_text())
+
+
+def restore_model(model: tf.Module, run: pathlib.Path) -> str:
+  """Restores the weights alone; returns the checkpoint's path.
+
+  Raises:
+    UserError: There is no readable checkpoint.
+  """
+  directory = run / 'checkpoints'
+  path = restore_newest(
+    tf.train.Checkpoint(model=model), directory, partial=True
+  )
+  if path is None:
+    raise UserError(f'{run} has no checkpoint in {directory}')
+  return path

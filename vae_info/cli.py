@@ -1,0 +1,125 @@
+"""What the commands share: flags, and errors in one line."""
+
+import functools
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+
+from absl import flags, logging
+
+from vae_info.config import UserError
+
+
+FINISHED = 'finished.json'  # Only a run that ended has this file.
+
+
+def check_finished(run: pathlib.Path) -> None:
+  """Raises `UserError` if the training in `run` has not ended."""
+  if not (run / FINISHED).is_file():
+    raise UserError(
+      f'{run} is not finished; python -m vae_info.train --run={run} resumes it'
+    )
+
+
+def define_runs_dir() -> None:
+  """`--runs_dir`."""
+  flags.DEFINE_string(
+    'runs_dir', 'runs', 'Folder that holds the run directories.'
+  )
+
+
+def define_run(help_text: str) -> None:
+  """`--run`, a run directory."""
+  flags.DEFINE_string('run', None, help_text)
+
+
+def define_data_flags() -> None:
+  """`--data_dir`."""
+  flags.DEFINE_string(
+    'data_dir',
+    None,
+    'Folder with prepared data, for data sets that are not bundled. The '
+    "default is TensorFlow Datasets' own: TFDS_DATA_DIR, or else "
+    '~/tensorflow_datasets.',
+  )
+
+
+def no_arguments(argv: list[str]) -> None:
+  """Raises `UserError` on words that are not flags."""
+  if len(argv) > 1:
+    raise UserError(
+      f'unexpected argument {argv[1]!r}; every option is written --name=value'
+    )
+
+
+def quiet_tensorflow() -> None:
+  """Keeps TensorFlow's start-up notes off the terminal; call before import."""
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  logging.set_verbosity(logging.WARNING)
+
+
+def one_line_errors(main: Callable[[list[str]], None]):
+  """Shows a user's mistake, or the disk's refusal, as one line; status 1."""
+
+  @functools.wraps(main)
+  def wrapped(argv):
+    try:
+      main(argv)
+    except (UserError, OSError) as error:
+      print(f'error: {error}', file=sys.stderr)
+      sys.exit(1)
+
+  return wrapped
+
+
+def define_classifier_flags() -> None:
+  """The settings of c(y|z); the defaults are the paper's where it has them."""
+  flags.DEFINE_list(
+    'classifier_hidden',
+    ['200', '200'],
+    'Units of each hidden layer of the classifier, separated by commas.',
+  )
+  flags.DEFINE_float(
+    'classifier_learning_rate',
+    1e-4,
+    "Adam's learning rate for the classifier; it is divided by 10 after each "
+    'quarter of the epochs.',
+  )
+  flags.DEFINE_integer(
+    'classifier_epochs',
+    100,
+    'Passes of the classifier over the training codes, drawn afresh for each.',
+  )
+  flags.DEFINE_integer(
+    'classifier_batch_size', 256, 'Codes in one step of the classifier.'
+  )
+
+
+def classifier_settings(seed: int) -> dict:
+  """The attributes of `classifiers.Settings`, as the flags tell them."""
+  values = flags.FLAGS
+  try:
+    hidden = tuple(int(units) for units in values.classifier_hidden)
+  except ValueError as error:
+    raise UserError(
+      'classifier_hidden must be integers separated by commas, got '
+      f'{",".join(values.classifier_hidden)}'
+    ) from error
+  return {
+    'hidden': hidden,
+    'learning_rate': values.classifier_learning_rate,
+    'epochs': values.classifier_epochs,
+    'batch_size': values.classifier_batch_size,
+    'seed': seed,
+  }
+
+
+def given_classifier_settings() -> list[str]:
+  """Names of the settings whose flags stand on the command line."""
+  names = classifier_settings(seed=0)
+  return [
+    name
+    for name in names
+    if name != 'seed' and flags.FLAGS[f'classifier_{name}'].present
+  ]

@@ -1,0 +1,208 @@
+"""Evaluates finished runs on the test split: R, D, and C of every task.
+
+    python -m vae_info.evaluate                  all that have none yet
+    python -m vae_info.evaluate --run=runs/NAME  this one, again
+
+Prints a table and writes `evaluation.json` into each run directory. Every
+number is a mean over all test images, with its standard error, in nats.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from absl import app, flags
+
+from vae_info import cli, results
+from vae_info.config import Config, UserError
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+  """Defines every flag of this command."""
+  cli.define_runs_dir()
+  cli.define_run(
+    'Run directory to evaluate, even if it has been. By default every '
+    'finished run under RUNS_DIR without an evaluation newer than its '
+    'checkpoint.'
+  )
+  cli.define_data_flags()
+  flags.DEFINE_integer(
+    'num_samples',
+    4,
+    'Codes drawn for each test image, over which its R, D and C are averaged.',
+    lower_bound=1,
+  )
+  flags.DEFINE_integer(
+    'eval_batch_size',
+    500,
+    'Images at once; it changes memory and speed, not the numbers.',
+    lower_bound=1,
+  )
+  cli.define_classifier_flags()
+
+
+def runs_to_evaluate(runs_dir: pathlib.Path) -> list[pathlib.Path]:
+  """Finished runs whose evaluation is missing or older than the training.
+
+  Raises:
+    UserError: There is no finished run at all.
+  """
+  finished = sorted(
+    path.parent for path in runs_dir.glob(f'*/{cli.FINISHED}')
+  )
+  if not finished:
+    raise UserError(
+      f'no finished run in {runs_dir}; first python -m vae_info.train '
+      f'--runs_dir={runs_dir}'
+    )
+  todo = []
+  for run in finished:
+    evaluated = run / results.EVALUATION
+    if not (
+      evaluated.exists()
+      and evaluated.stat().st_mtime >= (run / cli.FINISHED).stat().st_mtime
+    ):
+      todo.append(run)
+  return todo
+
+
+def evaluate_run(run: pathlib.Path) -> list[dict]:
+  """Evaluates one run, and fits the classifiers that it lacks.
+
+  Returns:
+    A row of the table of results for each task.
+  """
+  from vae_info import (
+    checkpoints,
+    classifiers,
+    datasets,
+    evaluation,
+    model as models,
+  )
+
+  config = Config.read(run / 'config.json')
+  finished = checkpoints.read_finished(run)
+  dataset = datasets.load(config.dataset, FLAGS.data_dir)
+  # Whatever it was trained in, it is evaluated in float32.
+  model = models.build(
+    dataclasses.replace(config, precision='float32'), dataset.train.images
+  )
+  checkpoints.restore_model(model, run)
+  options = (FLAGS.num_samples, FLAGS.eval_batch_size, config.seed)
+  rates, distortions = evaluation.rate_and_distortion(
+    model, dataset.test.images, *options
+  )
+  wanted = cli.classifier_settings(config.seed)
+  rows = []
+  for task, num_classes in dataset.num_classes.items():
+    stored = classifiers.load(
+      run / 'classifiers' / task,
+      config.latent_size,
+      num_classes,
+      finished['step'],
+    )
+    if stored and all(
+      wanted[name] == getattr(stored[1], name)
+      for name in cli.given_classifier_settings()
+    ):
+      classifier, settings = stored
+    else:
+      settings = classifiers.Settings(**wanted)
+      classifier = classifiers.fit_for_run(
+        run,
+        model,
+        dataset.train,
+        num_classes,
+        task,
+        settings,
+        finished['step'],
+      )
+    labels = dataset.test.labels[task]
+    losses, right = evaluation.label_distortion(
+      model, classifier, dataset.test.images, labels, *options
+    )
+    row = dict.fromkeys(results.COLUMNS)
+    row |= {
+      name: value
+      for name, value in dataclasses.asdict(config).items()
+      if name in row
+    }
+    row |= {
+      name: value for name, value in finished.items() if name in row
+    }
+    row |= {
+      'run': run.name,
+      'task': task,
+      'method': 'vae',
+      'classifier': settings.family,
+      'label_entropy': datasets.label_entropy(labels),
+      'num_samples': FLAGS.num_samples,
+    }
+    for name, values in (
+      ('rate', rates),
+      ('distortion', distortions),
+      ('rate_plus_distortion', rates + distortions),
+      ('label_distortion', losses),
+      ('label_accuracy', right),
+    ):
+      estimate = evaluation.Estimate.of(values)
+      row |= {name: estimate.mean, f'{name}_stderr': estimate.stderr}
+    rows.append(row)
+  checkpoints.write_atomically(
+    run / results.EVALUATION, json.dumps({'rows': rows}, indent=2) + '\n'
+  )
+  return rows
+
+
+def table(rows: list[dict]) -> str:
+  """The rows as text for a terminal."""
+  columns = {
+    'R': 'rate',
+    'D': 'distortion',
+    'D+R': 'rate_plus_distortion',
+    'C': 'label_distortion',
+  }
+  lines = [['run', 'task', *columns, 'accuracy']]
+  for row in rows:
+    cells = [
+      f'{row[name]:.3f} ± {row[f"{name}_stderr"]:.3f}'
+      for name in columns.values()
+    ]
+    accuracy = (
+      f'{100 * row["label_accuracy"]:.2f} '
+      f'± {100 * row["label_accuracy_stderr"]:.2f} %'
+    )
+    lines.append([row['run'], row['task'], *cells, accuracy])
+  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+  return '\n'.join(
+    '  '.join(cell.ljust(width) for cell, width in zip(line, widths))
+    for line in lines
+  )
+
+
+def main(argv):
+  cli.no_arguments(argv)
+  cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
+  if FLAGS.run is None:
+    runs = runs_to_evaluate(pathlib.Path(FLAGS.runs_dir))
+    if not runs:
+      print('every finished run has its evaluation; --run=DIR does one again')
+      return
+  else:
+    runs = [pathlib.Path(FLAGS.run)]
+    Config.read(runs[0] / 'config.json')
+    cli.check_finished(runs[0])
+  cli.quiet_tensorflow()
+  rows = []
+  for number, run in enumerate(runs, 1):
+    print(f'evaluating {run} ({number} of {len(runs)})', flush=True)
+    rows += evaluate_run(run)
+  print('nats per test image, mean ± standard error:')
+  print(table(rows))
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(cli.one_line_errors(main))

@@ -1,0 +1,79 @@
+"""TensorBoard summaries of a training: curves, and now and then pictures."""
+
+import pathlib
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from vae_info import randomness
+from vae_info.config import Config
+from vae_info.datasets import Dataset
+
+PICTURES = 5  # Sets of pictures in one training.
+SIDE = 8  # Images in a row and in a column.
+
+
+class Writer:
+  """Holds scalars back until the checkpoint that covers them is written."""
+
+  def __init__(
+    self, run: pathlib.Path, config: Config, model, dataset: Dataset
+  ):
+    self._writer = tf.summary.create_file_writer(str(run / 'summaries'))
+    self._pending = []
+    self._seed = config.seed
+    self._model = model
+    images = dataset.test.images[: SIDE * SIDE]
+    self._images = tf.constant(images, tf.float32)
+    self._pictured = None
+    self._draw = tf.function(self._pictures)
+
+  def add(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Remembers the values of one step."""
+    self._pending.append((step, scalars))
+
+  def flush(self, step: int, total: int) -> None:
+    """Writes what was added, and pictures if a fifth of the run has passed."""
+    with self._writer.as_default():
+      for at, scalars in self._pending:
+        for name, value in scalars.items():
+          tf.summary.scalar(name, value, step=at)
+      fifth = step * PICTURES // total
+      if self._pictured is not None and fifth > self._pictured:
+        for name, picture in self._draw(tf.constant(step)).items():
+          tf.summary.image(name, picture, step=step)
+      self._pictured = fifth
+    self._pending = []
+    self._writer.flush()
+
+  def _pictures(self, step):
+    """Test images, reconstructions of them, and samples of the model."""
+    seeds = tf.random.split(
+      randomness.stateless_seed(self._seed, 'pictures', step), 4
+    )
+    codes = self._model.encoder(self._images).sample(seed=seeds[0])
+    new = self._model.marginal().sample(len(self._images), seed=seeds[1])
+    return {
+      'test_images': _grid(self._images),
+      'reconstructions': _grid(_picture(self._model.decoder(codes), seeds[2])),
+      'samples': _grid(_picture(self._model.decoder(new), seeds[3])),
+    }
+
+
+def _picture(likelihood, seed):
+  """Pixels' probabilities where they are known, else a sample."""
+  try:
+    return likelihood.mean()
+  except NotImplementedError:
+    return likelihood.sample(seed=seed)
+
+
+def _grid(images):
+  """`[N, H, W, C]`, N a square or less -> one picture `[1, ., ., C]`."""
+  count, height, width, channels = images.shape
+  side = int(count**0.5)
+  images = tf.reshape(
+    images[: side * side], [side, side, height, width, channels]
+  )
+  images = tf.transpose(images, [0, 2, 1, 3, 4])
+  return tf.reshape(images, [1, side * height, side * width, channels])

@@ -1,0 +1,389 @@
+"""Training: one step for every device, and the loop that can be killed.
+
+The step minimises mean(D) + beta mean(R) with one draw of the codes for each
+image. Everything random follows from (seed, step), so the loop may stop after
+any step and go on from its checkpoint to the very same weights.
+"""
+
+import contextlib
+import functools
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+import tqdm
+
+from vae_info import (
+  checkpoints,
+  model as models,
+  objectives,
+  provenance,
+  randomness,
+  summaries,
+)
+from vae_info.config import Config, UserError
+from vae_info.datasets import Dataset
+
+WARMUP_STEPS = 200
+
+
+class Stopped(Exception):
+  """A signal asked for an end; the state is saved. `signum` is in args[0]."""
+
+
+def learning_rate(
+  config: Config, step: tf.Tensor, total_steps: int
+) -> tf.Tensor:
+  """The rate of Adam at `step`, a float32 scalar.
+
+  `cosine`: a linear warm-up, then half a cosine down to 0. `paper`: constant
+  for the first half, then linear to 0 (Alemi et al. 2018, appendix F).
+  """
+  step = tf.cast(step, tf.float32)
+  done = step / total_steps
+  if config.lr_schedule == 'paper':
+    return config.learning_rate * tf.minimum(1.0, 2.0 * (1.0 - done))
+  warmup = tf.minimum(1.0, (step + 1.0) / min(WARMUP_STEPS, total_steps))
+  return config.learning_rate * warmup * 0.5 * (1.0 + tf.cos(np.pi * done))
+
+
+def get_strategy(name: str, tpu: str = '') -> tf.distribute.Strategy:
+  """The `tf.distribute` strategy for `auto`, `one_device`, `mirrored`, `tpu`.
+
+  Raises:
+    UserError: No TPU is found.
+  """
+  if name == 'tpu' or (name == 'auto' and tpu):
+    try:
+      resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
+      tf.config.experimental_connect_to_cluster(resolver)
+      tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.OpError) as error:
+      raise UserError(
+        f'no TPU at {tpu or "local"!r}; on a TPU machine this means that '
+        'plain tensorflow is installed over tensorflow-tpu '
+        f'({str(error).strip().splitlines()[0]})'
+      ) from error
+    return tf.distribute.TPUStrategy(resolver)
+  gpus = len(tf.config.list_logical_devices('GPU'))
+  if name == 'mirrored' or (name == 'auto' and gpus > 1):
+    kind = 'GPU' if gpus else 'CPU'
+    devices = tf.config.list_logical_devices(kind)
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+  return tf.distribute.OneDeviceStrategy('/GPU:0' if gpus else '/CPU:0')
+
+
+def order(
+  config: Config, num_examples: int, first_step: int, num_steps: int
+) -> np.ndarray:
+  """Which images each step sees: int32 `[num_steps, batch_size]`.
+
+  Each epoch is a fresh permutation, without its last incomplete batch.
+  """
+  per_epoch = config.steps_per_epoch(num_examples)
+  rows = []
+  for step in range(first_step, first_step + num_steps):
+    epoch, batch = divmod(step, per_epoch)
+    shuffled = _permutation(config.seed, epoch, num_examples)
+    start = batch * config.batch_size
+    rows.append(shuffled[start : start + config.batch_size])
+  return np.stack(rows)
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(seed, epoch, num_examples):
+  rng = randomness.generator(seed, 'order of images', epoch)
+  return rng.permutation(num_examples).astype(np.int32)
+
+
+def make_optimizer(
+  config: Config, variables: list[tf.Variable], total_steps: int
+):
+  """Adam with the schedule; its state is made at once, to be restored."""
+  # The legacy class, since its update is one fused kernel for each variable:
+  # on a CPU the current one takes ten passes over the weights.
+  optimizer = tf_keras.optimizers.legacy.Adam(
+    lambda: learning_rate(config, optimizer.iterations, total_steps)
+  )
+  optimizer._create_all_weights(variables)
+  return optimizer
+
+
+def make_train_steps(
+  config: Config,
+  model: tf.Module,
+  optimizer,
+  images: tf.Variable,
+  strategy: tf.distribute.Strategy,
+  jit_compile: bool = False,
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+  """Compiles many steps into one call.
+
+  Args:
+    config: Of the run.
+    model: As `model.build` makes it, in the strategy's scope.
+    optimizer: As `make_optimizer` makes it, in the strategy's scope.
+    images: uint8 `[N, H, W, 1]`, the training split, on the device.
+    strategy: Splits each batch evenly over its replicas.
+    jit_compile: Whether XLA compiles the step. On CPUs it is slower.
+
+  Returns:
+    A function of the first step's number, int32, and of `order`'s rows,
+    `[K, batch_size]`, that gives mean rate and distortion of each step, `[K]`.
+
+  Raises:
+    UserError: The batch cannot be split evenly.
+  """
+  replicas = strategy.num_replicas_in_sync
+  if config.batch_size % replicas:
+    raise UserError(
+      f'batch_size must be a multiple of the {replicas} devices, '
+      f'got {config.batch_size}'
+    )
+  local_size = config.batch_size // replicas
+  annealing_steps = config.kl_annealing_epochs * config.steps_per_epoch(
+    images.shape[0]
+  )
+
+  def replica_step(step, indices):
+    context = tf.distribute.get_replica_context()
+    replica = context.replica_id_in_sync_group
+    mine = tf.reshape(indices, [replicas, local_size])[replica]
+    batch = tf.cast(tf.gather(images, mine), tf.float32)
+    seed = randomness.stateless_seed(config.seed, 'codes', step)
+    beta = tf.constant(config.beta)
+    if annealing_steps:
+      beta *= tf.minimum(1.0, tf.cast(step, tf.float32) / annealing_steps)
+    variables = model.trainable_variables
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(variables)
+      encoding = model.encoder(batch)
+      # Draws for the whole batch, of which this replica takes its own: so the
+      # result does not depend on how many replicas there are.
+      codes = encoding.sample(replicas, seed=seed)
+      rates = objectives.rate(codes, encoding, model.marginal())[replica]
+      distortions = objectives.distortion(batch, model.decoder(codes[replica]))
+      rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
+      if config.free_nats:
+        everyones = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
+        beta *= tf.cast(everyones > config.free_nats, tf.float32)
+      loss = objectives.loss(rates, distortions, beta) / replicas
+    gradients = tape.gradient(loss, variables)
+    optimizer.apply_gradients(
+      [
+        (gradient, variable)
+        for gradient, variable in zip(gradients, variables, strict=True)
+        if gradient is not None
+      ]
+    )
+    return rate, distortion
+
+  if jit_compile:
+    replica_step = tf.function(replica_step, jit_compile=True)
+
+  @tf.function
+  def train_steps(first_step, indices):
+    count = tf.shape(indices)[0]
+    rates = tf.TensorArray(tf.float32, count)
+    distortions = tf.TensorArray(tf.float32, count)
+    for i in tf.range(count):
+      batch = tf.ensure_shape(indices[i], [config.batch_size])
+      results = strategy.run(replica_step, args=(first_step + i, batch))
+      rate, distortion = (
+        strategy.reduce(tf.distribute.ReduceOp.MEAN, result, axis=None)
+        for result in results
+      )
+      rates = rates.write(i, rate)
+      distortions = distortions.write(i, distortion)
+    return rates.stack(), distortions.stack()
+
+  return train_steps
+
+
+def train(
+  config: Config,
+  dataset: Dataset,
+  run: pathlib.Path,
+  strategy: tf.distribute.Strategy | None = None,
+  jit_compile: bool = False,
+  steps_per_call: int = 50,
+  checkpoint_minutes: float = 1.0,
+) -> None:
+  """Trains in the run directory `run`, or goes on where it was left.
+
+  Args:
+    config: Of the run.
+    dataset: Its train split is learned; its test split is only pictured.
+    run: Is made if need be.
+    strategy: By default one device.
+    jit_compile: As of `make_train_steps`.
+    steps_per_call: Steps in one call of the device; a signal waits for it.
+    checkpoint_minutes: Between checkpoints; 0 writes one after every call.
+
+  Raises:
+    UserError: The directory is in use or has another config, a loss is not
+      finite, or the disk is full.
+    Stopped: By SIGTERM or SIGINT, after saving.
+  """
+  total = config.total_steps(len(dataset.train.images))
+  strategy = strategy or get_strategy('one_device')
+  checkpoints.open_run(run, config)
+  with checkpoints.lock(run), _Signals() as signals:
+    with strategy.scope():
+      model = models.build(config, dataset.train.images)
+      optimizer = make_optimizer(config, model.trainable_variables, total)
+      # A variable, so that each device has its copy.
+      images = tf.Variable(dataset.train.images, trainable=False)
+    seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+    checkpoint = tf.train.Checkpoint(
+      model=model, optimizer=optimizer, seconds=seconds
+    )
+    directory = run / 'checkpoints'
+    checkpoints.restore_newest(checkpoint, directory, partial=False)
+    manager = tf.train.CheckpointManager(
+      checkpoint, str(directory), max_to_keep=2
+    )
+    train_steps = make_train_steps(
+      config, model, optimizer, images, strategy, jit_compile
+    )
+    step = int(optimizer.iterations.numpy())
+    writer = summaries.Writer(run, config, model, dataset)
+    saved = time.monotonic()
+    with Progress(config, step, total) as progress:
+      while step < total:
+        started = time.monotonic()
+        count = min(steps_per_call, total - step)
+        indices = order(config, images.shape[0], step, count)
+        rates, distortions = train_steps(
+          tf.constant(step, tf.int32), tf.constant(indices)
+        )
+        rates, distortions = rates.numpy(), distortions.numpy()
+        _check_finite(step, rates, distortions, manager)
+        step += count
+        took = time.monotonic() - started
+        seconds.assign_add(took)
+        progress.update(count, rates.mean(), distortions.mean())
+        writer.add(
+          step,
+          {
+            'rate': rates.mean(),
+            'distortion': distortions.mean(),
+            'loss': distortions.mean() + config.beta * rates.mean(),
+            'learning_rate': learning_rate(config, step, total),
+            'images_per_second': count * config.batch_size / took,
+          },
+        )
+        due = time.monotonic() - saved >= 60.0 * checkpoint_minutes
+        if due or step == total or signals.received:
+          checkpoints.save(manager, step)
+          writer.flush(step, total)
+          progress.report()
+          saved = time.monotonic()
+        if signals.received and step < total:
+          raise Stopped(signals.received)
+    checkpoints.finish(
+      run,
+      {
+        'step': step,
+        'train_seconds': round(float(seconds.numpy()), 1),
+        'device': provenance.device(),
+        'strategy': type(strategy).__name__,
+        'jit_compile': jit_compile,
+        'version': provenance.version(),
+        'tensorflow': tf.__version__,
+      },
+    )
+
+
+def _check_finite(first_step, rates, distortions, manager):
+  """Raises `UserError` naming the first step with a NaN or an infinity."""
+  for name, values in (('rate', rates), ('distortion', distortions)):
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+      raise UserError(
+        f'the {name} is {values[bad[0]]} at step {first_step + bad[0]}; the '
+        f'last good checkpoint is kept: {manager.latest_checkpoint}. A lower '
+        '--learning_rate may help'
+      )
+
+
+class _Signals(contextlib.AbstractContextManager):
+  """Remembers SIGINT or SIGTERM, so that the loop can end at a good place."""
+
+  def __init__(self):
+    self.received = None
+    self._before = {}
+
+  def __enter__(self):
+    def remember(signum, frame):
+      del frame
+      if self.received:  # A second one does not wait.
+        raise Stopped(signum)
+      self.received = signum
+
+    try:
+      for signum in (signal.SIGINT, signal.SIGTERM):
+        self._before[signum] = signal.signal(signum, remember)
+    except ValueError:
+      pass  # Not the main thread: whoever runs us handles signals.
+    return self
+
+  def __exit__(self, *exception):
+    for signum, handler in self._before.items():
+      signal.signal(signum, handler)
+
+
+class Progress(contextlib.AbstractContextManager):
+  """A bar on a terminal; elsewhere, a line for each `report`."""
+
+  def __init__(self, config: Config, step: int, total: int):
+    self._size = config.batch_size
+    self._beta = config.beta
+    self._terminal = sys.stderr.isatty()
+    self._bar = tqdm.tqdm(
+      total=total * self._size,
+      initial=step * self._size,
+      unit=' images',
+      unit_scale=True,
+      disable=not self._terminal,
+      dynamic_ncols=True,
+    )
+    self._total, self._step = total, step
+    self._first, self._started = step, time.monotonic()
+    self._text = ''
+
+  def __exit__(self, *exception):
+    self._bar.close()
+
+  def update(self, count: int, rate: float, distortion: float) -> None:
+    """Counts steps, and shows the mean of the newest."""
+    self._step += count
+    loss = distortion + self._beta * rate
+    self._text = f'R {rate:.2f}  D {distortion:.2f}  loss {loss:.2f}'
+    self._bar.set_postfix_str(self._text, refresh=False)
+    self._bar.update(count * self._size)
+
+  def report(self) -> None:
+    if self._terminal:
+      return
+    took = time.monotonic() - self._started
+    speed = (self._step - self._first) / max(took, 1e-9)
+    left = (self._total - self._step) / max(speed, 1e-9)
+    print(
+      f'step {self._step}/{self._total}  {self._text}  '
+      f'{speed * self._size:.0f} images/s  {left:.0f} s left',
+      file=sys.stderr,
+      flush=True,
+    )
+
+
+def resume_hint(signum: int) -> tuple[str, int]:
+  """What to tell after `Stopped`, and the exit status."""
+  # 42 is what TensorFlow's own preemption handler exits with.
+  status = 42 if signum == signal.SIGTERM else 130
+  return 'stopped; the state is saved. The same command resumes it.', status
