@@ -6,6 +6,7 @@ Imports no TensorFlow, so that a mistyped flag is answered at once.
 import dataclasses
 import hashlib
 import json
+import math
 import pathlib
 
 # A test compares these with the dicts that hold the classes.
@@ -69,6 +70,10 @@ class Config:
       value = getattr(self, part)
       if ':' not in value:
         _check_choice(part, value, (*names, 'package.module:ClassName'))
+    for field in dataclasses.fields(self):
+      value = getattr(self, field.name)
+      if isinstance(value, float) and math.isinf(value):
+        raise UserError(f'{field.name} must be finite, got {value}')
     for name, least in (
       ('beta', 0),
       ('kl_annealing_epochs', 0),

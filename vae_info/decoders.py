@@ -82,7 +82,10 @@ class _PaperDeconvolution(tf.Module):
     height, width, channels = image_shape
     # A transposed convolution of a 1x1 image is a dense layer.
     self._coarse = (height // 4, width // 4, 64)
-    self.code = layers.Dense(latent_size, 2 * math.prod(self._coarse), rng)
+    gain = layers.GATED_GAIN
+    self.code = layers.Dense(
+      latent_size, 2 * math.prod(self._coarse), rng, gain
+    )
     self.hidden = []
     inputs = 64
     for depth, kernel, stride in (
@@ -93,7 +96,7 @@ class _PaperDeconvolution(tf.Module):
       (32, 4, 1),
     ):
       self.hidden.append(
-        layers.ConvTranspose(inputs, 2 * depth, kernel, rng, stride)
+        layers.ConvTranspose(inputs, 2 * depth, kernel, rng, stride, gain)
       )
       inputs = depth
     self.out = layers.Conv(inputs, channels, 5, rng)

@@ -79,11 +79,22 @@ class _PaperTrunk(tf.Module):
     height, width, channels = image_shape
     self.hidden = []
     for depth, stride in ((32, 1), (32, 2), (64, 1), (64, 2)):
-      self.hidden.append(layers.Conv(channels, 2 * depth, 5, rng, stride))
+      self.hidden.append(
+        layers.Conv(
+          channels, 2 * depth, 5, rng, stride, gain=layers.GATED_GAIN
+        )
+      )
       channels = depth
     whole = (height // 4, width // 4)
     self.hidden.append(
-      layers.Conv(channels, 2 * 256, whole, rng, padding='VALID')
+      layers.Conv(
+        channels,
+        2 * 256,
+        whole,
+        rng,
+        padding='VALID',
+        gain=layers.GATED_GAIN,
+      )
     )
     self.out = layers.Dense(256, outputs, rng, gain)
 
@@ -124,8 +135,10 @@ class ConvEncoder(tf.Module):
   def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
     """Batch `[B]`, event `[L]`."""
     mean, scale = tf.split(parameters, 2, axis=-1)
-    return tfd.MultivariateNormalDiag(
-      mean, tf.nn.softplus(scale) + MIN_SCALE
+    # Not MultivariateNormalDiag, which orders its draws otherwise: here n
+    # draws for B images are, number for number, one draw for n B images.
+    return tfd.Independent(
+      tfd.Normal(mean, tf.nn.softplus(scale) + MIN_SCALE), 1
     )
 
   def __call__(self, images: tf.Tensor) -> tfd.Distribution:

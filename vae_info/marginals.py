@@ -19,6 +19,7 @@ here they are sigmoids, never stuck at a bound, and start at training images.
 [2]: Jakub Tomczak and Max Welling. VAE with a VampPrior. _AISTATS_, 2018.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -130,7 +131,7 @@ class VampPrior(tf.Module):
     chosen = images[rng.choice(len(images), count, replace=False)]
     # Images of 0 and 1, drawn in to 0.1 and 0.9, where a sigmoid has slope.
     self.unconstrained = tf.Variable(
-      np.log(9.0) * (2.0 * chosen.astype(np.float32) - 1.0)
+      math.log(9.0) * (2.0 * chosen.astype(np.float32) - 1.0)
     )
     self.logits = tf.Variable(tf.zeros([count]))
     self.encoder = encoder

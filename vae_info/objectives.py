@@ -57,14 +57,7 @@ def label_distortion(
 
 
 def loss(
-  rates: tf.Tensor,
-  distortions: tf.Tensor,
-  beta: tf.Tensor | float,
-  free_nats: float = 0.0,
+  rates: tf.Tensor, distortions: tf.Tensor, beta: tf.Tensor | float
 ) -> tf.Tensor:
-  """mean(D) + beta max(mean(R), free_nats), nats per image, a scalar.
-
-  Below `free_nats` nothing pushes the rate down.
-  """
-  mean_rate = tf.maximum(tf.reduce_mean(rates), free_nats)
-  return tf.reduce_mean(distortions) + beta * mean_rate
+  """mean(D) + beta mean(R), nats per image, a scalar ([1], section 2)."""
+  return tf.reduce_mean(distortions) + beta * tf.reduce_mean(rates)

@@ -1,0 +1,99 @@
+"""Configs: checked at once, named once and for all, read back as written."""
+
+import dataclasses
+import json
+
+import pytest
+
+from vae_info import config as configs, datasets, decoders, encoders, marginals
+from vae_info.config import Config, UserError
+
+
+@pytest.mark.parametrize(
+  'names, known',
+  [
+    (configs.DATASETS, datasets.DATASETS),
+    (configs.ENCODERS, encoders.ENCODERS),
+    (configs.DECODERS, decoders.DECODERS),
+    (configs.MARGINALS, marginals.MARGINALS),
+  ],
+)
+def test_names_are_those_of_the_classes(names, known):
+  assert list(names) == list(known)
+
+
+@pytest.mark.parametrize(
+  'changes, message',
+  [
+    ({'decoder': 'foo'}, "'foo'; expected one of deconvolutional, autoreg"),
+    ({'dataset': 'cifar'}, "unknown dataset 'cifar'; expected one of static"),
+    ({'beta': -0.1}, 'beta must be at least 0, got -0.1'),
+    ({'beta': float('nan')}, 'beta must be at least 0, got nan'),
+    ({'beta': float('inf')}, 'beta must be finite, got inf'),
+    ({'epochs': 0}, 'epochs must be above 0, got 0'),
+    ({'steps': 0}, 'steps must be above 0, got 0'),
+    ({'epochs': 1, 'steps': 1}, 'epochs or steps, not both'),
+    ({'learning_rate': 0}, 'learning_rate must be above 0'),
+    ({'batch_size': 0}, 'batch_size must be at least 1, got 0'),
+    ({'latent_size': 0}, 'latent_size must be at least 1, got 0'),
+    ({'free_nats': -1}, 'free_nats must be at least 0'),
+  ],
+)
+def test_what_cannot_be_is_refused(changes, message):
+  with pytest.raises(UserError, match=message):
+    Config(**changes)
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+  with pytest.raises(UserError, match='batch_size 100 is larger than the 64'):
+    Config().total_steps(64)
+
+
+def test_every_attribute_is_in_the_name():
+  other = {
+    'encoder': 'iaf',
+    'decoder': 'autoregressive',
+    'marginal': 'a.b:C',
+    'architecture': 'paper',
+    'precision': 'bfloat16',
+    'lr_schedule': 'paper',
+    'beta': 0.1,
+    'steps': 7,
+  }
+  names = {Config().run_name}
+  for field in dataclasses.fields(Config):
+    if field.name == 'dataset':
+      continue  # There is only one.
+    value = other.get(field.name, 3)
+    names.add(Config(**{field.name: value}).run_name)
+  assert len(names) == len(dataclasses.fields(Config))
+
+
+def test_names_do_not_change():
+  name = 'static_mnist_conv_deconvolutional_gaussian_compact_beta1_seed0'
+  assert Config().run_name == name
+  assert Config(beta=0.25, epochs=3).run_name == (
+    'static_mnist_conv_deconvolutional_gaussian_compact_beta0.25_seed0'
+    '_epochs=3'
+  )
+  long = Config(encoder='a' * 300 + ':B').run_name
+  assert len(long) < 200
+  assert long != Config(encoder='a' * 300 + ':C').run_name
+
+
+def test_json_round_trip(tmp_path):
+  config = Config(beta=0.3, marginal='maf', steps=10)
+  path = tmp_path / 'config.json'
+  path.write_text(config.to_json())
+  assert Config.read(path) == config
+  assert config.differences(Config.read(path)) == []
+
+
+def test_damaged_or_missing_json_is_told(tmp_path):
+  with pytest.raises(UserError, match='not a run directory'):
+    Config.read(tmp_path / 'config.json')
+  path = tmp_path / 'config.json'
+  for text in ('{', '[]', json.dumps({'gamma': 1})):
+    path.write_text(text)
+    with pytest.raises(UserError, match='config.json is not a config'):
+      Config.read(path)

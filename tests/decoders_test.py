@@ -1,0 +1,166 @@
+"""Decoders: probabilities that sum to one, masks, and the cached sampler."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vae_info import autoregressive, decoders, pixel_cnn, randomness
+from vae_info.config import Config, UserError
+
+
+def rng():
+  return randomness.generator(0, 'test')
+
+
+class SmallPixelCnn(pixel_cnn.PixelCnn):
+  DEPTH = 6
+
+
+def make_network(name):
+  if name == 'pixel_cnn':
+    network = SmallPixelCnn('float32', rng())
+  else:
+    network = autoregressive.CausalStack(8, 3, 'float32', rng())
+  # Far from the nearly uniform start.
+  for number, variable in enumerate(network.trainable_variables):
+    noise = tf.random.stateless_normal(variable.shape, [number, 2])
+    variable.assign_add(0.3 * noise)
+  return network
+
+
+def make_context(network, count, size):
+  """A context for images of `size` x `size`."""
+  side = size // network.block
+  depth = getattr(network, 'width', 1)
+  return tf.random.stateless_normal([count, side, side, depth], [0, 3])
+
+
+def every_image(size):
+  bits = itertools.product([0.0, 1.0], repeat=size * size)
+  return np.array(list(bits), np.float32).reshape([-1, size, size, 1])
+
+
+@pytest.mark.parametrize('size', [2, 4])
+def test_sixteen_and_65536_probabilities_sum_to_one(size):
+  network = make_network('causal_stack')
+  context = make_context(network, 1, size)
+  images = every_image(size)
+  likelihood = autoregressive.AutoregressiveImage(
+    network, context, (1,), (size, size, 1)
+  )
+  log_probs = likelihood.log_prob(images[:, None]).numpy()
+  assert log_probs.shape == (len(images), 1)
+  assert np.exp(log_probs.astype(np.float64)).sum() == pytest.approx(
+    1, abs=1e-4
+  )
+  assert log_probs.std() > 0.1
+
+
+def test_pixel_cnn_probabilities_sum_to_one():
+  network = make_network('pixel_cnn')
+  likelihood = autoregressive.AutoregressiveImage(
+    network, make_context(network, 1, 4), (1,), (4, 4, 1)
+  )
+  total = sum(
+    np.exp(likelihood.log_prob(part[:, None]).numpy().astype(np.float64)).sum()
+    for part in np.split(every_image(4), 16)
+  )
+  assert total == pytest.approx(1, abs=1e-4)
+
+
+def test_bernoulli_probabilities_sum_to_one():
+  decoder = decoders.DeconvolutionalDecoder(
+    Config(latent_size=3), (4, 4, 1), rng()
+  )
+  likelihood = decoder(tf.ones([1, 3]))
+  log_probs = likelihood.log_prob(every_image(4)[:, None])
+  assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize('name', ['causal_stack', 'pixel_cnn'])
+def test_logits_see_earlier_pixels_and_no_later_ones(name):
+  network = make_network(name)
+  side = 8
+  context = make_context(network, 1, side * network.block)
+  generator = np.random.default_rng(0)
+  symbols = generator.integers(0, 2, [1, side, side]).astype(np.int32)
+  before = network.logits(tf.constant(symbols), context).numpy()
+  # One image for each position, changed there alone.
+  changed = np.tile(symbols, [side * side, 1, 1]).reshape(side * side, -1)
+  np.fill_diagonal(changed, 1 - np.diagonal(changed))
+  changed = changed.reshape(-1, side, side)
+  contexts = tf.repeat(context, side * side, axis=0)
+  after = network.logits(tf.constant(changed), contexts).numpy()
+  moved = np.abs(after - before).max(axis=-1).reshape(side * side, -1)
+  # moved[i, j]: how far the logits at j move when pixel i changes.
+  np.testing.assert_allclose(np.tril(moved), np.zeros_like(moved), atol=1e-6)
+  for i in range(side * side):
+    row, column = divmod(i, side)
+    if column + 1 < side:
+      assert moved[i, i + 1] > 1e-4, 'the next pixel'
+    if row + 1 < side:
+      assert moved[i, i + side] > 1e-4, 'the pixel below'
+
+
+def test_cached_sampling_is_the_naive_loop():
+  network = make_network('causal_stack')
+  context = make_context(network, 5, 16)
+  uniforms = tf.random.stateless_uniform([5, 8, 8], [0, 4])
+  cached = tf.function(network.sample)(context, uniforms)
+  naive = tf.function(autoregressive.sample_by_full_passes)(
+    network, context, uniforms
+  )
+  np.testing.assert_array_equal(cached, naive)
+  assert len(np.unique(cached)) > 8
+
+
+def test_samples_have_the_probabilities_that_log_prob_gives():
+  network = make_network('causal_stack')
+  likelihood = autoregressive.AutoregressiveImage(
+    network, make_context(network, 1, 2), (1,), (2, 2, 1)
+  )
+  count = 20_000
+  samples = likelihood.sample(count, seed=[0, 5])
+  assert samples.shape == [count, 1, 2, 2, 1]
+  symbols = autoregressive.to_symbols(samples[:, 0], 2).numpy().reshape(-1)
+  observed = np.bincount(symbols, minlength=16) / count
+  every = autoregressive.to_images(tf.range(16)[:, None, None], 2)
+  expected = np.exp(likelihood.log_prob(every[:, None]).numpy()[:, 0])
+  stderr = np.sqrt(expected * (1 - expected) / count)
+  assert np.all(np.abs(observed - expected) < 4 * stderr + 1e-4)
+
+
+@pytest.mark.parametrize('block', [1, 2])
+def test_symbols_and_images_are_inverses(block):
+  images = np.random.default_rng(0).integers(0, 2, [3, 4, 8, 1])
+  symbols = autoregressive.to_symbols(tf.constant(images), block)
+  assert symbols.shape == [3, 4 // block, 8 // block]
+  np.testing.assert_array_equal(
+    autoregressive.to_images(symbols, block), images
+  )
+
+
+@pytest.mark.parametrize('architecture', ['compact', 'paper'])
+@pytest.mark.parametrize('name', sorted(decoders.DECODERS))
+def test_sample_dimensions_of_codes_are_kept(name, architecture, tiny):
+  config = Config(decoder=name, architecture=architecture, latent_size=3)
+  decoder = decoders.DECODERS[name](config, (8, 8, 1), rng())
+  codes = tf.random.stateless_normal([2, 5, 3], [0, 6])
+  images = tf.constant(tiny.test.images[:5], tf.float32)
+  likelihood = decoder(codes)
+  assert likelihood.event_shape == [8, 8, 1]
+  both = likelihood.log_prob(images).numpy()
+  assert both.shape == (2, 5)
+  alone = decoder(codes[1]).log_prob(images)
+  np.testing.assert_allclose(both[1], alone, rtol=1e-4)
+  if architecture == 'compact':
+    samples = likelihood.sample(3, seed=[0, 7]).numpy()
+    assert samples.shape == (3, 2, 5, 8, 8, 1)
+    assert set(np.unique(samples)) == {0, 1}
+
+
+def test_image_shapes_that_do_not_fit_are_refused():
+  with pytest.raises(UserError, match='multiples of 4, found 6 x 8 x 1'):
+    decoders.AutoregressiveDecoder(Config(), (6, 8, 1), rng())

@@ -1,0 +1,197 @@
+"""The training step on every path, and the loop that can be stopped."""
+
+import itertools
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vae_info import checkpoints, model as models, training
+from vae_info.config import (
+  DECODERS,
+  ENCODERS,
+  MARGINALS,
+  Config,
+  UserError,
+)
+
+
+def tiny_config(**kwargs):
+  defaults = {'latent_size': 4, 'batch_size': 16, 'steps': 6}
+  return Config(**{**defaults, **kwargs})
+
+
+def run_steps(config, tiny, strategy=None, jit_compile=False, count=3):
+  """Trains `count` steps; returns rates, distortions and the model."""
+  strategy = strategy or training.get_strategy('one_device')
+  with strategy.scope():
+    model = models.build(config, tiny.train.images)
+    optimizer = training.make_optimizer(
+      config, model.trainable_variables, config.total_steps(64)
+    )
+    images = tf.Variable(tiny.train.images, trainable=False)
+  train_steps = training.make_train_steps(
+    config, model, optimizer, images, strategy, jit_compile
+  )
+  indices = training.order(config, 64, 0, count)
+  rates, distortions = train_steps(tf.constant(0), tf.constant(indices))
+  return rates.numpy(), distortions.numpy(), model
+
+
+def weights(model):
+  return [variable.numpy() for variable in model.trainable_variables]
+
+
+@pytest.mark.parametrize(
+  'encoder, decoder, marginal',
+  list(itertools.product(ENCODERS, DECODERS, MARGINALS)),
+)
+def test_every_step_compiles_with_xla(tiny, encoder, decoder, marginal):
+  config = tiny_config(encoder=encoder, decoder=decoder, marginal=marginal)
+  before = weights(models.build(config, tiny.train.images))
+  rates, distortions, model = run_steps(config, tiny, jit_compile=True)
+  assert np.all(np.isfinite(rates))
+  assert np.all(np.isfinite(distortions))
+  for old, new in zip(before, weights(model), strict=True):
+    assert not np.array_equal(old, new), 'a variable is not trained'
+
+
+@pytest.mark.parametrize('encoder', ENCODERS)
+def test_two_devices_give_the_result_of_one(tiny, encoder):
+  config = tiny_config(encoder=encoder, marginal='maf', free_nats=0.5)
+  one_rates, one_distortions, one = run_steps(config, tiny)
+  mirrored = training.get_strategy('mirrored')
+  assert mirrored.num_replicas_in_sync == 2
+  rates, distortions, two = run_steps(config, tiny, mirrored)
+  np.testing.assert_allclose(rates, one_rates, rtol=1e-3)
+  np.testing.assert_allclose(distortions, one_distortions, rtol=1e-4)
+  for a, b in zip(weights(one), weights(two), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(tiny):
+  with pytest.raises(UserError, match='multiple of the 2 devices, got 15'):
+    run_steps(
+      tiny_config(batch_size=15), tiny, training.get_strategy('mirrored')
+    )
+
+
+def test_beta_changes_the_result(tiny):
+  rates = [
+    run_steps(tiny_config(beta=beta, steps=60), tiny, count=60)[0][-1]
+    for beta in (0.1, 10.0)
+  ]
+  assert rates[0] > 1.5 * rates[1]
+
+
+def test_annealing_starts_without_the_rate(tiny):
+  annealed = tiny_config(beta=10.0, kl_annealing_epochs=1000)
+  _, _, almost_free = run_steps(annealed, tiny)
+  _, _, free = run_steps(tiny_config(beta=0.0), tiny)
+  _, _, full = run_steps(tiny_config(beta=10.0), tiny)
+
+  def distance(a, b):
+    pairs = zip(weights(a), weights(b), strict=True)
+    return sum(np.sum((x - y) ** 2) for x, y in pairs)
+
+  assert distance(almost_free, free) < 0.1 * distance(full, free)
+
+
+def test_free_nats_leave_a_low_rate_alone(tiny):
+  _, _, unpushed = run_steps(tiny_config(beta=0.0), tiny)
+  _, _, low = run_steps(tiny_config(beta=5.0, free_nats=1e6), tiny)
+  _, _, high = run_steps(tiny_config(beta=5.0, free_nats=1e-6), tiny)
+  _, _, pushed = run_steps(tiny_config(beta=5.0), tiny)
+  for a, b in ((unpushed, low), (high, pushed)):
+    for x, y in zip(weights(a), weights(b), strict=True):
+      np.testing.assert_array_equal(x, y)
+  assert not np.array_equal(weights(low)[0], weights(high)[0])
+
+
+def test_an_epoch_sees_every_image_once():
+  config = tiny_config(batch_size=10)
+  rows = training.order(config, 64, 0, 12)
+  assert rows.shape == (12, 10)
+  first, second = rows[:6].reshape(-1), rows[6:].reshape(-1)
+  assert len(set(first)) == len(set(second)) == 60
+  assert not np.array_equal(first, second)
+  np.testing.assert_array_equal(training.order(config, 64, 4, 5), rows[4:9])
+
+
+def test_learning_rate_schedules():
+  cosine = tiny_config(learning_rate=1.0, steps=10_000)
+  paper = tiny_config(learning_rate=1.0, steps=10_000, lr_schedule='paper')
+  rate = [float(training.learning_rate(cosine, s, 10_000)) for s in (99, 5000)]
+  np.testing.assert_allclose(rate, [0.5, 0.5], atol=0.01)
+  for step, expected in ((0, 1), (5000, 1), (7500, 0.5), (10_000, 0)):
+    value = training.learning_rate(paper, step, 10_000)
+    np.testing.assert_allclose(value, expected, atol=1e-6)
+
+
+def final_weights(config, run, tiny):
+  model = models.build(config, tiny.train.images)
+  checkpoints.restore_model(model, run)
+  return weights(model)
+
+
+def test_stopping_and_resuming_changes_nothing(tiny, tmp_path, monkeypatch):
+  config = tiny_config(marginal='vampprior', steps=12)
+  training.train(config, tiny, tmp_path / 'whole', steps_per_call=12)
+  real_save = checkpoints.save
+
+  def save_and_signal(manager, step):
+    real_save(manager, step)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(checkpoints, 'save', save_and_signal)
+  stops = 0
+  while not checkpoints.is_finished(tmp_path / 'parts'):
+    try:
+      training.train(
+        config,
+        tiny,
+        tmp_path / 'parts',
+        steps_per_call=2,
+        checkpoint_minutes=0,
+      )
+    except training.Stopped as stopped:
+      assert training.resume_hint(stopped.args[0])[1] == 42
+      stops += 1
+  assert stops >= 2
+  whole = final_weights(config, tmp_path / 'whole', tiny)
+  parts = final_weights(config, tmp_path / 'parts', tiny)
+  for a, b in zip(whole, parts, strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
+  config = tiny_config(learning_rate=1e20, steps=20)
+  with pytest.raises(UserError, match='(rate|distortion) is .* at step|not fin'):
+    training.train(
+      config, tiny, tmp_path / 'run', steps_per_call=1, checkpoint_minutes=0
+    )
+  assert not checkpoints.is_finished(tmp_path / 'run')
+  for array in final_weights(config, tmp_path / 'run', tiny):
+    assert np.all(np.isfinite(array))
+
+
+def test_summaries_can_be_read_back(tiny, tmp_path):
+  from tensorboard.backend.event_processing import event_accumulator
+
+  training.train(
+    tiny_config(steps=10),
+    tiny,
+    tmp_path,
+    steps_per_call=2,
+    checkpoint_minutes=0,
+  )
+  events = event_accumulator.EventAccumulator(
+    str(tmp_path / 'summaries'), {'tensors': 0}
+  )
+  events.Reload()
+  assert [event.step for event in events.Tensors('rate')] == [2, 4, 6, 8, 10]
+  assert len(events.Tensors('learning_rate')) == 5
+  for name in ('test_images', 'reconstructions', 'samples'):
+    assert len(events.Tensors(name)) >= 3
