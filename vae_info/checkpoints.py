@@ -123,7 +123,7 @@ def restore_newest(
   for path in paths:
     try:
       _read_all(path)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
       logging.warning('skipping damaged checkpoint %s: %s', path, error)
       continue
     try:

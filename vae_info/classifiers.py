@@ -281,7 +281,13 @@ def load(
     status.assert_consumed()
   except FileNotFoundError:
     return None
-  except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+  except (
+    AssertionError,
+    LookupError,
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+  ) as error:
     logging.warning('the classifier in %s is damaged: %s', folder, error)
     return None
   return classifier, settings

@@ -1,0 +1,159 @@
+"""Checkpoints: damage is skipped, a mismatch is told, a lock holds."""
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vae_info import checkpoints
+from vae_info.config import Config, UserError
+
+
+class Net(tf.Module):
+  def __init__(self, size=3):
+    super().__init__()
+    self.kernel = tf.Variable(tf.zeros([size]))
+
+
+def make(directory: pathlib.Path, size=3):
+  checkpoint = tf.train.Checkpoint(model=Net(size))
+  manager = tf.train.CheckpointManager(checkpoint, str(directory), 2)
+  return checkpoint, manager
+
+
+def saved(directory):
+  """A directory with checkpoints of steps 1 and 2, filled with the step."""
+  checkpoint, manager = make(directory)
+  for step in (1, 2):
+    checkpoint.model.kernel.assign(tf.fill([3], float(step)))
+    checkpoints.save(manager, step)
+
+
+def restore(directory, size=3):
+  checkpoint, _ = make(directory, size)
+  path = checkpoints.restore_newest(checkpoint, directory, partial=False)
+  return path, checkpoint.model.kernel.numpy()
+
+
+def test_the_newest_is_restored(tmp_path):
+  saved(tmp_path)
+  path, kernel = restore(tmp_path)
+  assert path.endswith('ckpt-2')
+  np.testing.assert_array_equal(kernel, [2, 2, 2])
+
+
+def test_none_is_not_an_error(tmp_path):
+  assert restore(tmp_path)[0] is None
+
+
+@pytest.mark.parametrize('suffix', ['data-00000-of-00001', 'index'])
+@pytest.mark.parametrize('damage', ['cut', 'flip', 'empty'])
+def test_a_damaged_one_is_skipped_and_named(
+  tmp_path, caplog, suffix, damage
+):
+  saved(tmp_path)
+  file = tmp_path / f'ckpt-2.{suffix}'
+  content = bytearray(file.read_bytes())
+  if damage == 'flip':
+    # In the middle of the tensors, or of the table that lists them.
+    content[4] ^= 0xFF
+  file.write_bytes(
+    {'cut': content[: len(content) // 2], 'flip': content, 'empty': b''}[damage]
+  )
+  with caplog.at_level('WARNING'):
+    path, kernel = restore(tmp_path)
+  assert path.endswith('ckpt-1')
+  np.testing.assert_array_equal(kernel, [1, 1, 1])
+  assert 'ckpt-2' in caplog.text
+
+
+def test_a_missing_data_file_is_skipped(tmp_path):
+  saved(tmp_path)
+  (tmp_path / 'ckpt-2.data-00000-of-00001').unlink()
+  assert restore(tmp_path)[0].endswith('ckpt-1')
+
+
+def test_a_damaged_list_of_checkpoints_does_not_matter(tmp_path):
+  saved(tmp_path)
+  (tmp_path / 'checkpoint').write_bytes(b'\x00garbage')
+  assert restore(tmp_path)[0].endswith('ckpt-2')
+
+
+def test_only_damaged_ones_are_an_error(tmp_path):
+  saved(tmp_path)
+  for file in tmp_path.glob('*.index'):
+    file.write_bytes(b'')
+  with pytest.raises(UserError, match='none of the 2 checkpoints'):
+    restore(tmp_path)
+
+
+def test_another_shape_is_an_error(tmp_path):
+  saved(tmp_path)
+  with pytest.raises(UserError, match='ckpt-2 does not match'):
+    restore(tmp_path, size=4)
+
+
+def test_another_structure_is_an_error(tmp_path):
+  saved(tmp_path)
+  checkpoint = tf.train.Checkpoint(model=Net(), more=tf.Variable(0.0))
+  with pytest.raises(UserError, match='does not match'):
+    checkpoints.restore_newest(checkpoint, tmp_path, partial=False)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+  saved(tmp_path)
+  checkpoint, manager = make(tmp_path)
+  checkpoint.model.kernel.assign([0.0, np.nan, 0.0])
+  with pytest.raises(UserError, match='step 3 .* not finite.*ckpt-2'):
+    checkpoints.save(manager, 3)
+  np.testing.assert_array_equal(restore(tmp_path)[1], [2, 2, 2])
+
+
+def test_a_disk_that_refuses_is_told(tmp_path):
+  saved(tmp_path / 'good')
+  _, manager = make(tmp_path / 'good')
+  # A file where the folder was: nothing can be written, not even by root.
+  (tmp_path / 'good').rename(tmp_path / 'moved')
+  (tmp_path / 'good').write_text('')
+  with pytest.raises(UserError, match='cannot write a checkpoint'):
+    checkpoints.save(manager, 3)
+
+
+def test_a_run_directory_keeps_its_config(tmp_path):
+  run = tmp_path / 'run'
+  checkpoints.open_run(run, Config(beta=0.5))
+  checkpoints.open_run(run, Config(beta=0.5))
+  with pytest.raises(UserError, match='another config .beta: 0.5, not 2.0'):
+    checkpoints.open_run(run, Config(beta=2.0))
+
+
+def test_a_folder_of_something_else_is_not_taken(tmp_path):
+  (tmp_path / 'thesis.tex').write_text('')
+  with pytest.raises(UserError, match='thesis.tex but no config.json'):
+    checkpoints.open_run(tmp_path, Config())
+
+
+def test_a_second_process_is_refused_until_the_first_ends(tmp_path):
+  code = (
+    'import pathlib, sys; from vae_info import checkpoints\n'
+    f'with checkpoints.lock(pathlib.Path({str(tmp_path)!r})):\n'
+    '  print("locked", flush=True); sys.stdin.read()'
+  )
+  holder = subprocess.Popen(
+    [sys.executable, '-c', code],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+  )
+  assert holder.stdout.readline() == b'locked\n'
+  with (
+    pytest.raises(UserError, match=f'in use .*pid {holder.pid}'),
+    checkpoints.lock(tmp_path),
+  ):
+    raise AssertionError('two processes hold the lock')
+  holder.kill()
+  holder.wait()
+  with checkpoints.lock(tmp_path):
+    assert (tmp_path / 'run.lock').read_text().strip().isdigit()

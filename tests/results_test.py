@@ -1,0 +1,49 @@
+"""The table of results: one schema, and damage that is told."""
+
+import csv
+import json
+
+import pytest
+
+from vae_info import results
+from vae_info.config import UserError
+
+
+def put(runs_dir, name, *rows):
+  (runs_dir / name).mkdir()
+  path = runs_dir / name / results.EVALUATION
+  path.write_text(json.dumps({'rows': rows}))
+  return path
+
+
+def row(**values):
+  return {**dict.fromkeys(results.COLUMNS), **values}
+
+
+def test_rows_of_all_runs_are_gathered_and_written(tmp_path):
+  put(tmp_path, 'b', row(run='b', rate=1.5, task='digit'))
+  put(tmp_path, 'a', row(run='a', task='one'), row(run='a', task='two'))
+  rows = results.gather(tmp_path)
+  assert [(r['run'], r['task']) for r in rows] == [
+    ('a', 'one'),
+    ('a', 'two'),
+    ('b', 'digit'),
+  ]
+  results.write(rows, tmp_path / 'x.csv')
+  with open(tmp_path / 'x.csv', newline='') as file:
+    read = list(csv.DictReader(file))
+  assert read[2]['rate'] == '1.5'
+  assert read[0]['rate'] == ''
+  assert tuple(read[0]) == results.COLUMNS
+
+
+def test_nothing_to_gather_is_an_error(tmp_path):
+  with pytest.raises(UserError, match='no evaluation.json'):
+    results.gather(tmp_path)
+
+
+@pytest.mark.parametrize('text', ['{', '{}', '{"rows": [{"run": "a"}]}'])
+def test_a_damaged_evaluation_is_named(tmp_path, text):
+  put(tmp_path, 'a').write_text(text)
+  with pytest.raises(UserError, match='evaluation.json is damaged'):
+    results.gather(tmp_path)
