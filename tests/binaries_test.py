@@ -167,7 +167,11 @@ def busy(tmp_path):
   """A training that goes on until it is stopped, and its directory."""
   folder = tmp_path / 'run'
   process = start(
-    'train', f'--run={folder}', '--steps=100000', '--checkpoint_minutes=0', *TINY
+    'train',
+    f'--run={folder}',
+    '--steps=100000',
+    '--checkpoint_minutes=0',
+    *TINY,
   )
   deadline = time.monotonic() + 120
   while not list((folder / 'checkpoints').glob('*.index')):
@@ -278,9 +282,7 @@ def test_the_network_in_the_readme_trains(tmp_path):
   (tmp_path / 'my_networks.py').write_text(code.group(1))
   flags = re.search(r'--\w+=my_networks:\w+', text).group()
   folder = tmp_path / 'run'
-  run(
-    'train', f'--run={folder}', flags, '--steps=2', *TINY, cwd=tmp_path
-  )
+  run('train', f'--run={folder}', flags, '--steps=2', *TINY, cwd=tmp_path)
   config = json.loads((folder / 'config.json').read_text())
   assert 'my_networks:' in json.dumps(config)
   assert 'D+R' in run(

@@ -51,9 +51,7 @@ def test_none_is_not_an_error(tmp_path):
 
 @pytest.mark.parametrize('suffix', ['data-00000-of-00001', 'index'])
 @pytest.mark.parametrize('damage', ['cut', 'flip', 'empty'])
-def test_a_damaged_one_is_skipped_and_named(
-  tmp_path, caplog, suffix, damage
-):
+def test_a_damaged_one_is_skipped_and_named(tmp_path, caplog, suffix, damage):
   saved(tmp_path)
   file = tmp_path / f'ckpt-2.{suffix}'
   content = bytearray(file.read_bytes())

@@ -73,8 +73,7 @@ def test_names_do_not_change():
   name = 'static_mnist_conv_deconvolutional_gaussian_compact_beta1_seed0'
   assert Config().run_name == name
   assert Config(beta=0.25, epochs=3).run_name == (
-    'static_mnist_conv_deconvolutional_gaussian_compact_beta0.25_seed0'
-    '_epochs=3'
+    'static_mnist_conv_deconvolutional_gaussian_compact_beta0.25_seed0_epochs=3'
   )
   long = Config(encoder='a' * 300 + ':B').run_name
   assert len(long) < 200

@@ -51,9 +51,7 @@ def test_labels_belong_to_their_images(static):
   digits = static.train.labels['digit']
   means = np.stack([images[digits == digit].mean(0) for digit in range(10)])
   test = static.test.images.reshape(-1, 784).astype(np.float32)
-  nearest = np.argmin(
-    -2 * test @ means.T + np.sum(means**2, axis=1), axis=1
-  )
+  nearest = np.argmin(-2 * test @ means.T + np.sum(means**2, axis=1), axis=1)
   assert np.mean(nearest == static.test.labels['digit']) > 0.75
 
 
@@ -91,9 +89,7 @@ def test_file_round_trip_and_wrong_size(tmp_path, static):
     static_mnist.read(path)
 
 
-@pytest.mark.skipif(
-  not MNIST.is_dir(), reason=f'no prepared MNIST in {MNIST}'
-)
+@pytest.mark.skipif(not MNIST.is_dir(), reason=f'no prepared MNIST in {MNIST}')
 def test_the_bundled_file_is_what_the_script_makes(static):
   import tensorflow_datasets as tfds
 

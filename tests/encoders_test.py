@@ -97,9 +97,7 @@ def test_iaf_preserves_volume(images):
 
 def test_image_sizes_that_do_not_fit_are_refused():
   with pytest.raises(UserError, match='multiples of 4, found 30 x 28'):
-    encoders.ConvEncoder(
-      Config(), (30, 28, 1), randomness.generator(0, 'test')
-    )
+    encoders.ConvEncoder(Config(), (30, 28, 1), randomness.generator(0, 'test'))
 
 
 def test_bfloat16_is_near_float32(images):

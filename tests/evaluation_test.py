@@ -73,8 +73,6 @@ def test_a_uniform_classifier_has_the_entropy_of_uniform_labels(tiny, images):
   for variable in classifier.trainable_variables:
     variable.assign(tf.zeros_like(variable))
   labels = tiny.test.labels['quadrant']
-  losses, right = evaluation.label_distortion(
-    model, classifier, images, labels
-  )
+  losses, right = evaluation.label_distortion(model, classifier, images, labels)
   np.testing.assert_allclose(losses, np.full(len(labels), 2.3026), atol=1e-4)
   np.testing.assert_array_equal(right, labels == 0)

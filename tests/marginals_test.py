@@ -12,9 +12,7 @@ tfd = tfp.distributions
 
 
 def make(tiny, name, encoder_name='conv', images=None, latent_size=2):
-  config = Config(
-    encoder=encoder_name, marginal=name, latent_size=latent_size
-  )
+  config = Config(encoder=encoder_name, marginal=name, latent_size=latent_size)
   encoder = encoders.ENCODERS[encoder_name](
     config, (8, 8, 1), randomness.generator(1, 'encoder')
   )
@@ -53,9 +51,7 @@ def test_sample_has_the_shape_of_a_code(tiny, name):
 
 
 @pytest.mark.parametrize('encoder_name', ['conv', 'iaf'])
-def test_vampprior_of_one_pseudo_input_is_the_encoder_there(
-  tiny, encoder_name
-):
+def test_vampprior_of_one_pseudo_input_is_the_encoder_there(tiny, encoder_name):
   encoder, marginal = make(
     tiny, 'vampprior', encoder_name, tiny.train.images[:1], latent_size=3
   )
@@ -96,9 +92,7 @@ def test_pseudo_inputs_start_near_training_images_and_stay_in_bounds(tiny):
 
 
 def test_rate_of_the_encoding_equal_to_vampprior_is_zero(tiny):
-  encoder, marginal = make(
-    tiny, 'vampprior', 'conv', tiny.train.images[:1]
-  )
+  encoder, marginal = make(tiny, 'vampprior', 'conv', tiny.train.images[:1])
   encoding = encoder(marginal.pseudo_inputs())
   codes = encoding.sample(5, seed=[0, 1])
   rates = encoding.log_prob(codes) - marginal().log_prob(codes)

@@ -35,7 +35,9 @@ def test_uniform_pixels_cost_ln_2_each():
   likelihood = tfd.Independent(
     tfd.Bernoulli(logits=tf.zeros([2, 28, 28, 1])), 3
   )
-  images = tf.cast(tf.random.stateless_uniform([2, 28, 28, 1], [0, 3]) > 0.5, 'float32')
+  images = tf.cast(
+    tf.random.stateless_uniform([2, 28, 28, 1], [0, 3]) > 0.5, 'float32'
+  )
   distortions = objectives.distortion(images, likelihood)
   np.testing.assert_allclose(distortions, [543.43, 543.43], atol=0.01)
 

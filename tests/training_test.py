@@ -168,7 +168,9 @@ def test_stopping_and_resuming_changes_nothing(tiny, tmp_path, monkeypatch):
 
 def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
   config = tiny_config(learning_rate=1e20, steps=20)
-  with pytest.raises(UserError, match='(rate|distortion) is .* at step|not fin'):
+  with pytest.raises(
+    UserError, match='(rate|distortion) is .* at step|not fin'
+  ):
     training.train(
       config, tiny, tmp_path / 'run', steps_per_call=1, checkpoint_minutes=0
     )

@@ -157,9 +157,7 @@ class AutoregressiveImage(tfd.Distribution):
   def _sample_n(self, n, seed=None):
     height, width, _ = self._image_shape
     block = self._network.block
-    context = tf.tile(
-      self._context, [n] + [1] * (len(self._context.shape) - 1)
-    )
+    context = tf.tile(self._context, [n] + [1] * (len(self._context.shape) - 1))
     seed = tfp.random.sanitize_seed(seed, salt='AutoregressiveImage')
     uniforms = tf.random.stateless_uniform(
       [context.shape[0], height // block, width // block], seed
@@ -185,7 +183,7 @@ class CausalStack(tf.Module):
   and so is part of every later layer's input.
   """
 
-  ABOVE, REACH = 2, 3  # Kernel: 3 rows by 7 columns.
+  ABOVE, REACH = 1, 2  # Kernel: 2 rows by 5 columns.
 
   def __init__(
     self, width: int, depth: int, dtype: str, rng: np.random.Generator
@@ -228,70 +226,62 @@ class CausalStack(tf.Module):
       x += tf.nn.leaky_relu(layer(self._pad(x)))
     return tf.cast(self.out(tf.nn.leaky_relu(x)), tf.float32)
 
+  @tf.function(jit_compile=True)
   def sample(self, context: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """As `sample_by_full_passes`, computing each activation just once.
 
-    Every layer keeps its input at the positions already drawn, padded, and
-    makes one new position of its output as a product with the flat kernel.
+    Every layer keeps its input at the positions drawn so far, [channels, N]
+    at each position of a padded grid: so the few positions that a kernel sees
+    are, read one after the other, the right side of one matrix product. XLA
+    updates the grids in place.
     """
     count, rows, columns = uniforms.shape
-    hidden = [(layer.kernel * layer.mask, layer.bias) for layer in self.hidden]
-    first = self.first.kernel * self.first.mask
-    kernels = [
-      tf.reshape(tf.cast(kernel, self._dtype), [-1, self.width])
-      for kernel in [first] + [kernel for kernel, _ in hidden]
-    ]
-    biases = [
-      tf.cast(bias, self._dtype)
-      for bias in [self.first.bias] + [bias for _, bias in hidden]
-    ]
-    # A cache is [rows, columns, N, channels], padded, so that what a step
-    # reads and writes are slices of the leading dimensions.
-    padded = (rows + self.ABOVE, columns + 2 * self.REACH)
-    depths = [self.block**2] + [self.width] * len(hidden)
-    caches = [
-      tf.zeros([padded[0] * padded[1], count, depth], self._dtype)
-      for depth in depths
-    ]
+    stride = columns + 2 * self.REACH  # Of the padded grid, flat.
+    size = (rows + self.ABOVE) * stride
+    # Positions relative to the kernel's upper left corner that it may see.
+    here = self.ABOVE * stride + self.REACH
     taps = np.add.outer(
-      np.arange(self.ABOVE + 1) * padded[1], np.arange(2 * self.REACH + 1)
+      np.arange(self.ABOVE + 1) * stride, np.arange(2 * self.REACH + 1)
     ).reshape(-1)
+
+    def flat(layer):
+      seen = np.flatnonzero(layer.mask)
+      kernel = tf.reshape(layer.kernel, [len(taps), -1, self.width])
+      kernel = tf.reshape(tf.gather(kernel, seen), [-1, self.width])
+      kernel, bias = tf.transpose(kernel), layer.bias[:, None]
+      return tf.cast(kernel, self._dtype), tf.cast(bias, self._dtype), seen
+
+    network = [flat(layer) for layer in [self.first, *self.hidden]]
+    depths = [self.block**2] + [self.width] * len(self.hidden)
+    grids = [tf.zeros([size, depth, count], self._dtype) for depth in depths]
     context = tf.reshape(context, [count, rows * columns, self.width])
-    context = tf.transpose(context, [1, 0, 2])
+    context = tf.transpose(context, [1, 2, 0])
     uniforms = tf.transpose(tf.reshape(uniforms, [count, -1]))
 
-    def patch(cache, corner):
-      window = tf.gather(cache, corner + taps)
-      window = tf.transpose(window, [1, 0, 2])
-      return tf.reshape(window, [count, -1])
+    def put(grid, corner, value):
+      return tf.tensor_scatter_nd_update(grid, [[corner + here]], value[None])
 
-    def put(cache, corner, value):
-      here = corner + self.ABOVE * padded[1] + self.REACH
-      return tf.tensor_scatter_nd_update(cache, [[here]], value[None])
+    def apply(layer, grid, corner):
+      kernel, bias, seen = layer
+      window = tf.gather(grid, corner + taps[seen])
+      return tf.matmul(kernel, tf.reshape(window, [-1, count])) + bias
 
-    def step(position, symbols, caches):
-      corner = position // columns * padded[1] + position % columns
-      x = tf.matmul(patch(caches[0], corner), kernels[0]) + biases[0]
-      x += context[position]
+    def step(position, symbols, grids):
+      corner = position // columns * stride + position % columns
+      x = apply(network[0], grids[0], corner) + context[position]
       new = []
-      for cache, kernel, bias in zip(
-        caches[1:], kernels[1:], biases[1:], strict=True
-      ):
-        cache = put(cache, corner, x)
-        x += tf.nn.leaky_relu(tf.matmul(patch(cache, corner), kernel) + bias)
-        new.append(cache)
-      logits = tf.cast(self.out(tf.nn.leaky_relu(x)), tf.float32)
-      drawn = pick(logits, uniforms[position])
-      new.insert(0, put(caches[0], corner, self._bits(drawn)))
-      return position + 1, symbols.write(position, drawn), new
+      for layer, grid in zip(network[1:], grids[1:], strict=True):
+        new.append(put(grid, corner, x))
+        x += tf.nn.leaky_relu(apply(layer, new[-1], corner))
+      logits = self.out(tf.nn.leaky_relu(tf.transpose(x)))
+      drawn = pick(tf.cast(logits, tf.float32), uniforms[position])
+      bits = tf.transpose(self._bits(drawn))
+      symbols = tf.tensor_scatter_nd_update(symbols, [[position]], drawn[None])
+      return position + 1, symbols, [put(grids[0], corner, bits), *new]
 
-    symbols = tf.TensorArray(
-      tf.int32, rows * columns, element_shape=[count]
-    )
     _, symbols, _ = tf.while_loop(
       lambda position, *_: position < rows * columns,
       step,
-      (0, symbols, caches),
-      maximum_iterations=rows * columns,
+      (0, tf.zeros([rows * columns, count], tf.int32), grids),
     )
-    return tf.reshape(tf.transpose(symbols.stack()), [count, rows, columns])
+    return tf.reshape(tf.transpose(symbols), [count, rows, columns])

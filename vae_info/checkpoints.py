@@ -1,9 +1,9 @@
 """Run directories: config, lock, checkpoints, and the mark of completeness.
 
-    <run>/config.json     what it is; written first, never changed
-    <run>/run.lock        held while a process trains in it
-    <run>/checkpoints/    the newest two, each written whole or not at all
-    <run>/finished.json   written last: only a finished run has it
+<run>/config.json     what it is; written first, never changed
+<run>/run.lock        held while a process trains in it
+<run>/checkpoints/    the newest two, each written whole or not at all
+<run>/finished.json   written last: only a finished run has it
 """
 
 import contextlib
@@ -83,9 +83,7 @@ def save(manager: tf.train.CheckpointManager, step: int) -> None:
   Raises:
     UserError: A weight is NaN or infinite, or the disk refuses.
   """
-  for variable in tf.nest.flatten(
-    manager.checkpoint.model.trainable_variables
-  ):
+  for variable in tf.nest.flatten(manager.checkpoint.model.trainable_variables):
     if not np.all(np.isfinite(variable.numpy())):
       raise UserError(
         f'at step {step} a weight of shape {tuple(variable.shape)} is not '

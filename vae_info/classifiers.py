@@ -13,6 +13,7 @@ import math
 import pathlib
 import time
 from collections.abc import Callable, Mapping
+from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
@@ -41,7 +42,7 @@ class Settings:
   hidden: tuple[int, ...] = (200, 200)
   learning_rate: float = 1e-4
   epochs: int = 100
-  batch_size: int = 256
+  batch_size: int = 64
   seed: int = 0
 
   def __post_init__(self):
@@ -83,11 +84,16 @@ class Mlp(tf.Module):
     """Shape `[..., B, num_classes]`."""
     x = codes
     for layer in self.hidden:
-      x = tf.nn.elu(layer(x))
+      x = _elu(layer(x))
     return self.out(x)
 
   def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
     return tfd.Categorical(logits=self.logits(codes))
+
+
+def _elu(x):
+  # With exp and not, as tf.nn.elu, expm1, which XLA computes slowly.
+  return tf.where(x > 0.0, x, tf.exp(tf.minimum(x, 0.0)) - 1.0)
 
 
 def fit(
@@ -160,11 +166,17 @@ def fit(
   bar = tqdm.trange(
     settings.epochs, desc=title, unit=' epochs', disable=None, leave=False
   )
+  ahead = futures.ThreadPoolExecutor(1)
+  coming = ahead.submit(draw, 0)
   for number in bar:
+    inputs = coming.result()
+    # The next epoch's codes are drawn while this one is fitted to.
+    if number + 1 < settings.epochs:
+      coming = ahead.submit(draw, number + 1)
     rng = randomness.generator(settings.seed, 'order of codes', number)
     quarter = 4 * number // settings.epochs
     loss, moments = epoch(
-      draw(number),
+      inputs,
       labels,
       tf.constant(rng.permutation(count)[: steps * size].astype(np.int32)),
       tf.constant(settings.learning_rate * 0.1**quarter),
@@ -226,9 +238,7 @@ def fit_to_codes(
     )
 
   rng = randomness.generator(settings.seed, 'classifier weights')
-  classifier = Mlp(
-    encoding.event_shape[-1], num_classes, settings.hidden, rng
-  )
+  classifier = Mlp(encoding.event_shape[-1], num_classes, settings.hidden, rng)
   fit(
     classifier,
     lambda epoch: draw(tf.constant(epoch, tf.int32)),

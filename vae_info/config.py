@@ -21,11 +21,11 @@ LR_SCHEDULES = ('cosine', 'paper')
 # Epochs by default: (architecture, decoder), else architecture alone. The
 # compact ones end within ten minutes on two CPU cores.
 DEFAULT_EPOCHS = {
-  ('compact', 'autoregressive'): 9,
-  'compact': 14,
+  ('compact', 'autoregressive'): 10,
+  'compact': 16,
   'paper': 200,
 }
-DEFAULT_LEARNING_RATES = {'compact': 4e-3, 'paper': 3e-4}
+DEFAULT_LEARNING_RATES = {'compact': 6e-3, 'paper': 3e-4}
 
 
 class UserError(ValueError):

@@ -148,7 +148,7 @@ class DeconvolutionalDecoder(tf.Module):
 class _CompactAutoregression(tf.Module):
   """`CausalStack` over 2x2 blocks, in the context that a body makes."""
 
-  WIDTH, DEPTH = 48, 4
+  WIDTH, DEPTH = 64, 4
 
   def __init__(self, config, image_shape, rng):
     super().__init__()
@@ -188,9 +188,7 @@ class AutoregressiveDecoder(tf.Module):
   ):
     super().__init__()
     _check_image_shape(image_shape, 4)
-    self.network = self.NETWORKS[config.architecture](
-      config, image_shape, rng
-    )
+    self.network = self.NETWORKS[config.architecture](config, image_shape, rng)
     self._image_shape = image_shape
     self._dtype = config.precision
 

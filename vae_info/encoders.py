@@ -80,9 +80,7 @@ class _PaperTrunk(tf.Module):
     self.hidden = []
     for depth, stride in ((32, 1), (32, 2), (64, 1), (64, 2)):
       self.hidden.append(
-        layers.Conv(
-          channels, 2 * depth, 5, rng, stride, gain=layers.GATED_GAIN
-        )
+        layers.Conv(channels, 2 * depth, 5, rng, stride, gain=layers.GATED_GAIN)
       )
       channels = depth
     whole = (height // 4, width // 4)
@@ -130,7 +128,9 @@ class ConvEncoder(tf.Module):
   def parameters(self, images: tf.Tensor) -> tf.Tensor:
     """Means and unconstrained scales: `[B, H, W, 1] -> [B, 2 L]`."""
     # The input is scaled to [-1, 1].
-    return tf.cast(self.trunk(tf.cast(2.0 * images - 1.0, self._dtype)), 'float32')
+    return tf.cast(
+      self.trunk(tf.cast(2.0 * images - 1.0, self._dtype)), 'float32'
+    )
 
   def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
     """Batch `[B]`, event `[L]`."""

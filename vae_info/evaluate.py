@@ -49,9 +49,7 @@ def runs_to_evaluate(runs_dir: pathlib.Path) -> list[pathlib.Path]:
   Raises:
     UserError: There is no finished run at all.
   """
-  finished = sorted(
-    path.parent for path in runs_dir.glob(f'*/{cli.FINISHED}')
-  )
+  finished = sorted(path.parent for path in runs_dir.glob(f'*/{cli.FINISHED}'))
   if not finished:
     raise UserError(
       f'no finished run in {runs_dir}; first python -m vae_info.train '
@@ -129,9 +127,7 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
       for name, value in dataclasses.asdict(config).items()
       if name in row
     }
-    row |= {
-      name: value for name, value in finished.items() if name in row
-    }
+    row |= {name: value for name, value in finished.items() if name in row}
     row |= {
       'run': run.name,
       'task': task,

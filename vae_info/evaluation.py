@@ -106,9 +106,7 @@ def rate_and_distortion(
     encoding = model.encoder.distribution(parameters)
     rates = objectives.rate(codes, encoding, model.marginal())
     likelihood = model.decoder(codes)
-    distortions = objectives.distortion(
-      tf.cast(images, tf.float32), likelihood
-    )
+    distortions = objectives.distortion(tf.cast(images, tf.float32), likelihood)
     return tf.stack([rates, distortions], axis=-1)
 
   values = [

@@ -78,9 +78,7 @@ class Conv(tf.Module):
 
   def __call__(self, x: tf.Tensor) -> tf.Tensor:
     kernel = self.kernel if self.mask is None else self.kernel * self.mask
-    x = tf.nn.conv2d(
-      x, tf.cast(kernel, x.dtype), self._stride, self._padding
-    )
+    x = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), self._stride, self._padding)
     return tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
 
 

@@ -66,9 +66,7 @@ class _Block(tf.Module):
     super().__init__()
     above = depth if shortcuts else 0
     left = 2 * depth if shortcuts else depth
-    self.above = [
-      _Residual('above', depth, above, rng) for _ in range(count)
-    ]
+    self.above = [_Residual('above', depth, above, rng) for _ in range(count)]
     self.left = [_Residual('left', depth, left, rng) for _ in range(count)]
 
   def down(self, above, left, shortcuts):
@@ -104,9 +102,7 @@ class PixelCnn(tf.Module):
     self.down = [
       _Block(depth, self.LAYERS, False, rng) for _ in range(self.SIZES)
     ]
-    self.up = [
-      _Block(depth, self.LAYERS, True, rng) for _ in range(self.SIZES)
-    ]
+    self.up = [_Block(depth, self.LAYERS, True, rng) for _ in range(self.SIZES)]
     sides = ('above', 'left')
     self.halve = [
       [_Causal(side, depth, depth, rng, stride=2) for side in sides]

@@ -1,6 +1,6 @@
 """The table of results: one row for each run and task, all in nats.
 
-    python -m vae_info.results --runs_dir=runs --output=results.csv
+python -m vae_info.results --runs_dir=runs --output=results.csv
 """
 
 import csv

@@ -1,0 +1,296 @@
+"""How fast the code is here: ratios, each taken in one run on one machine.
+
+    python -m tests.benchmark [--json=FILE] [--only=NAME]
+
+Useful floating-point operations are those of the matrix products and
+convolutions in a traced step, counted from their shapes; they are compared
+with what a large float32 product reaches in the same run. Nothing here is a
+test: the times depend on the machine and on what else it does.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+from absl import app, flags
+
+from vae_info import cli
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+  flags.DEFINE_string('json', None, 'File to write the table to, as JSON.')
+  flags.DEFINE_string('only', None, 'Run the parts whose name contains this.')
+
+
+def seconds(function, repeats: int = 5) -> float:
+  """The least time of a call, after one that compiles it."""
+  function()
+  times = []
+  for _ in range(repeats):
+    started = time.perf_counter()
+    function()
+    times.append(time.perf_counter() - started)
+  return min(times)
+
+
+def peak() -> float:
+  """Operations per second of a 4096 x 4096 float32 product."""
+  import tensorflow as tf
+
+  size = 4096
+  a = tf.random.stateless_normal([size, size], [0, 0])
+  product = tf.function(lambda: tf.reduce_sum(tf.matmul(a, a)))
+  return 2 * size**3 / seconds(lambda: product().numpy())
+
+
+def count_operations(graph) -> float:
+  """Of the products and convolutions in a graph with static shapes."""
+  total = 0
+  for op in graph.get_operations():
+    if op.type == 'MatMul':
+      inner = op.inputs[0].shape[0 if op.get_attr('transpose_a') else 1]
+      total += 2 * inner * op.outputs[0].shape.num_elements()
+    elif op.type == 'Conv2D':
+      kernel, image = op.inputs[1].shape, op.outputs[0].shape
+      total += 2 * np.prod(kernel) * np.prod(image[:3])
+    elif op.type == 'Conv2DBackpropInput':
+      kernel, image = op.inputs[1].shape, op.inputs[2].shape
+      total += 2 * np.prod(kernel) * np.prod(image[:3])
+    elif op.type == 'Conv2DBackpropFilter':
+      kernel, image = op.outputs[0].shape, op.inputs[2].shape
+      total += 2 * np.prod(kernel) * np.prod(image[:3])
+  return float(total)
+
+
+class Step:
+  """The training step of a config, as `train` runs it."""
+
+  CALLS = 10  # Steps in one call.
+
+  def __init__(self, **kwargs):
+    import tensorflow as tf
+
+    from vae_info import datasets, model as models, training
+    from vae_info.config import Config
+
+    self.config = Config(**kwargs)
+    data = datasets.load('static_mnist').train.images[:5000]
+    strategy = training.get_strategy('one_device')
+    with strategy.scope():
+      self.model = models.build(self.config, data)
+      optimizer = training.make_optimizer(
+        self.config, self.model.trainable_variables, 10_000
+      )
+      images = tf.Variable(data, trainable=False)
+    self._steps = training.make_train_steps(
+      self.config, self.model, optimizer, images, strategy
+    )
+    self._indices = tf.constant(
+      training.order(self.config, len(data), 0, self.CALLS)
+    )
+    self._batch = tf.constant(data[: self.config.batch_size], tf.float32)
+
+  def seconds(self) -> float:
+    import tensorflow as tf
+
+    first = tf.constant(0)
+    call = lambda: self._steps(first, self._indices)[0].numpy()  # noqa: E731
+    return seconds(call) / self.CALLS
+
+  def operations(self) -> float:
+    import tensorflow as tf
+
+    from vae_info import objectives
+
+    @tf.function
+    def gradients(batch):
+      with tf.GradientTape() as tape:
+        encoding = self.model.encoder(batch)
+        codes = encoding.sample(seed=[0, 0])
+        rates = objectives.rate(codes, encoding, self.model.marginal())
+        distortions = objectives.distortion(batch, self.model.decoder(codes))
+        loss = objectives.loss(rates, distortions, self.config.beta)
+      return tape.gradient(loss, self.model.trainable_variables)
+
+    return count_operations(gradients.get_concrete_function(self._batch).graph)
+
+
+def utilization():
+  """Training steps against the float32 product."""
+  for architecture, goal in (('compact', 0.6), ('paper', 0.8)):
+    for precision in ('float32', 'bfloat16'):
+      step = Step(architecture=architecture, precision=precision)
+      took, before, after = step.seconds(), peak(), peak()
+      share = step.operations() / took / max(before, after)
+      yield (
+        f'deconvolutional {architecture} {precision}: operations a second '
+        'over those of a float32 product',
+        share,
+        f'>= {goal}',
+        f'{1e3 * took:.1f} ms, {step.operations() / 1e9:.1f} GFLOP a step, '
+        f'product {max(before, after) / 1e9:.0f} GFLOP/s',
+      )
+
+
+def autoregressive():
+  """The autoregressive step against the deconvolutional one."""
+  for precision in ('float32', 'bfloat16'):
+    one = Step(precision=precision).seconds()
+    other = Step(decoder='autoregressive', precision=precision).seconds()
+    yield (
+      f'autoregressive step over deconvolutional step, compact {precision}',
+      other / one,
+      '<= 3',
+      f'{1e3 * other:.1f} ms over {1e3 * one:.1f} ms',
+    )
+
+
+def sampling():
+  """Cached sampling against one full pass for each position."""
+  import tensorflow as tf
+
+  from vae_info.autoregressive import sample_by_full_passes
+
+  decoder = Step(decoder='autoregressive').model.decoder
+  network = decoder.network.pixels
+  codes = tf.random.stateless_normal([64, 64], [0, 0])
+  context = decoder.network.context(codes)
+  uniforms = tf.random.stateless_uniform([64, 14, 14], [0, 1])
+  cached = tf.function(network.sample)
+  naive = tf.function(sample_by_full_passes)
+  fast = seconds(lambda: cached(context, uniforms).numpy())
+  slow = seconds(lambda: naive(network, context, uniforms).numpy(), 2)
+  yield (
+    'cached sampling of 64 images, times faster than full passes',
+    slow / fast,
+    '>= 20',
+    f'{fast:.3f} s against {slow:.2f} s',
+  )
+
+
+def classifier():
+  """`classifiers.fit` against `tf_keras.Model.fit`, epoch by epoch."""
+  import tensorflow as tf
+  import tensorflow_probability as tfp
+  import tf_keras
+
+  from vae_info import classifiers
+
+  tfd = tfp.distributions
+  rng = np.random.default_rng(0)
+  labels = rng.integers(0, 10, 50_000).astype(np.int32)
+  mean = tf.constant(rng.normal(size=[50_000, 64]), tf.float32)
+  encoding = tfd.Independent(tfd.Normal(mean, tf.ones_like(mean)), 1)
+
+  @tf.function
+  def draw(epoch):
+    return encoding.sample(seed=tf.stack([0, epoch]))
+
+  fresh = lambda epoch: draw(tf.constant(epoch))  # noqa: E731
+  for size in (64, 100, 256):
+    times = []
+    for epochs in (2, 12):
+      settings = classifiers.Settings(epochs=epochs, batch_size=size)
+      network = classifiers.Mlp(64, 10, (200, 200), rng)
+      started = time.perf_counter()
+      classifiers.fit(network, fresh, labels, settings)
+      times.append(time.perf_counter() - started)
+    ours = (times[1] - times[0]) / 10
+    compiling = times[0] - 2 * ours
+    dense = tf_keras.layers.Dense
+    keras = tf_keras.Sequential(
+      [dense(200, 'elu'), dense(200, 'elu'), dense(10)]
+    )
+    keras.compile(
+      tf_keras.optimizers.Adam(1e-4),
+      tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    theirs = seconds(
+      lambda keras=keras, size=size: keras.fit(
+        fresh(0), labels, batch_size=size, verbose=0
+      ),
+      2,
+    )
+    default = classifiers.Settings().batch_size == size
+    note = ' (the default)' if default else ''
+    yield (
+      f'classifier, batch {size}{note}: times faster than Keras fit',
+      theirs / ours,
+      '>= 5',
+      f'{ours:.3f} s against {theirs:.3f} s an epoch',
+    )
+    yield (
+      f'classifier, batch {size}{note}: seconds for 100 epochs',
+      100 * ours + compiling,
+      '<= 20',
+      f'of which {compiling:.1f} s compiling',
+    )
+
+
+def startup():
+  """From starting `train` to the end of its first step."""
+  with tempfile.TemporaryDirectory() as folder:
+    started = time.perf_counter()
+    process = subprocess.Popen(
+      [sys.executable, '-m', 'vae_info.train', f'--run={folder}/run']
+      + ['--steps=100000', '--steps_per_call=1', '--checkpoint_minutes=0'],
+      stdout=subprocess.DEVNULL,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for line in process.stderr:
+      if line.startswith('step 1/'):
+        break
+    took = time.perf_counter() - started
+    process.kill()
+    process.communicate()
+  yield (
+    'seconds from starting train to the checkpoint after its first step',
+    took,
+    '<= 10',
+    '',
+  )
+
+
+PARTS = {
+  'startup': startup,
+  'utilization': utilization,
+  'autoregressive': autoregressive,
+  'classifier': classifier,
+  'sampling': sampling,
+}
+
+
+def main(argv):
+  cli.no_arguments(argv)
+  cli.quiet_tensorflow()
+  rows = []
+  print(f'{"value":>8}  {"goal":8}what')
+  for name, part in PARTS.items():
+    if FLAGS.only and FLAGS.only not in name:
+      continue
+    for what, value, goal, details in part():
+      print(f'{value:8.2f}  {goal:8}{what}  [{details}]', flush=True)
+      rows.append(
+        {'what': what, 'value': value, 'goal': goal, 'details': details}
+      )
+  if FLAGS.json:
+    from vae_info import provenance
+
+    content = {
+      'device': provenance.device(),
+      'version': provenance.version(),
+      'rows': rows,
+    }
+    pathlib.Path(FLAGS.json).write_text(json.dumps(content, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(main)
