@@ -10,7 +10,6 @@ from absl import flags, logging
 
 from vae_info.config import UserError
 
-
 FINISHED = 'finished.json'  # Only a run that ended has this file.
 
 

@@ -173,7 +173,9 @@ def table(rows: list[dict]) -> str:
     lines.append([row['run'], row['task'], *cells, accuracy])
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
   return '\n'.join(
-    '  '.join(cell.ljust(width) for cell, width in zip(line, widths))
+    '  '.join(
+      cell.ljust(width) for cell, width in zip(line, widths, strict=True)
+    )
     for line in lines
   )
 

@@ -11,7 +11,7 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -178,9 +178,15 @@ def make_train_steps(
         everyones = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
         beta *= tf.cast(everyones > config.free_nats, tf.float32)
       loss = objectives.loss(rates, distortions, beta) / replicas
-    gradients = context.all_reduce(
-      tf.distribute.ReduceOp.SUM, tape.gradient(loss, variables)
-    )
+    pairs = [
+      (gradient, variable)
+      for gradient, variable in zip(
+        tape.gradient(loss, variables), variables, strict=True
+      )
+      if gradient is not None  # A network of the user's may leave some out.
+    ]
+    gradients, variables = zip(*pairs, strict=True)
+    gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
     # Adam on normalised gradients (Alemi et al. 2018, appendix F): one wild
     # batch moves the weights no further than any other.
     norm = tf.linalg.global_norm(gradients)
@@ -240,6 +246,7 @@ def train(
       finite, or the disk is full.
     Stopped: By SIGTERM or SIGINT, after saving.
   """
+  version = provenance.version()  # Of the code that runs, not a later one.
   total = config.total_steps(len(dataset.train.images))
   strategy = strategy or get_strategy('one_device')
   checkpoints.open_run(run, config)
@@ -304,7 +311,7 @@ def train(
         'device': provenance.device(),
         'strategy': type(strategy).__name__,
         'jit_compile': jit_compile,
-        'version': provenance.version(),
+        'version': version,
         'tensorflow': tf.__version__,
       },
     )

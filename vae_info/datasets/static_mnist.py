@@ -1,10 +1,10 @@
 """The bundled data set: MNIST, binarised once, with its true labels.
 
-50,000 / 10,000 / 10,000 images in TensorFlow Datasets' order (validation is the last
-10,000 of MNIST's training images), each pixel drawn once as
-Bernoulli(intensity / 255). It has the distribution of the static binarisation
-of Larochelle & Murray (2011) but not its draws, and it has labels.
-`build_static_mnist.py` makes the file.
+50,000 / 10,000 / 10,000 images in the order of TensorFlow Datasets' `mnist`
+(validation is the last 10,000 of its training images), each pixel drawn once
+as Bernoulli(intensity / 255). It has the distribution of the static
+binarisation of Larochelle & Murray (2011) [1] but not its draws, and it has
+labels. `build_static_mnist.py` makes the file.
 
 #### References
 
