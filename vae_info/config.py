@@ -32,36 +32,83 @@ class UserError(ValueError):
   """A mistake of the user's: shown as one line, without a traceback."""
 
 
+def _option(default, text: str, choices: tuple[str, ...] = ()):
+  """A field that is also a flag: `text` is its `--help`."""
+  metadata = {'help': text, 'choices': choices}
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+def _network(default: str, what: str, names: tuple[str, ...]):
+  """A field that names a network: one of ours, or a class of the user's."""
+  text = (
+    f'{what}: {", ".join(names)}, or package.module:ClassName for a class of '
+    'your own.'
+  )
+  return _option(default, text)
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """Everything that a training's result depends on, and nothing else.
+  """Everything that a training's result depends on, and nothing else."""
 
-  Attributes are described where they are flags, in `train.py`. `encoder`,
-  `decoder` and `marginal` are names or `package.module:ClassName`.
-  """
-
-  dataset: str = 'static_mnist'
-  encoder: str = 'conv'
-  decoder: str = 'deconvolutional'
-  marginal: str = 'gaussian'
-  architecture: str = 'compact'
-  latent_size: int = 64
-  beta: float = 1.0
-  kl_annealing_epochs: float = 0.0
-  free_nats: float = 0.0
-  learning_rate: float | None = None
-  lr_schedule: str = 'cosine'
-  batch_size: int = 100
-  epochs: float | None = None
-  steps: int | None = None
-  seed: int = 0
-  precision: str = 'float32'
+  dataset: str = _option('static_mnist', 'Data set to train on.', DATASETS)
+  encoder: str = _network('conv', 'Encoder p(z|x)', ENCODERS)
+  decoder: str = _network('deconvolutional', 'Decoder d(x|z)', DECODERS)
+  marginal: str = _network('gaussian', 'Marginal m(z)', MARGINALS)
+  architecture: str = _option(
+    'compact',
+    'Size of the networks: "compact" is made for a CPU, "paper" is that of '
+    'Alemi et al. (2018).',
+    ARCHITECTURES,
+  )
+  latent_size: int = _option(64, 'Dimensions of the code.')
+  beta: float = _option(
+    1.0, 'Weight of the rate: the loss is D + beta R, in nats.'
+  )
+  kl_annealing_epochs: float = _option(
+    0.0, 'Epochs in which beta grows linearly from 0; 0 starts with beta.'
+  )
+  free_nats: float = _option(
+    0.0, 'Rate, in nats per image, below which nothing pushes the rate down.'
+  )
+  learning_rate: float | None = _option(
+    None,
+    "Adam's largest learning rate. The default is "
+    f'{DEFAULT_LEARNING_RATES["compact"]} for the compact architecture, '
+    f'{DEFAULT_LEARNING_RATES["paper"]} for the paper one.',
+  )
+  lr_schedule: str = _option(
+    'cosine',
+    'How the learning rate falls: "cosine" to 0 after a short warm-up; "paper" '
+    'is constant for the first half, then linear to 0.',
+    LR_SCHEDULES,
+  )
+  batch_size: int = _option(100, 'Images in one step, over all devices.')
+  epochs: float | None = _option(
+    None,
+    'Passes over the training images. The default is '
+    f'{DEFAULT_EPOCHS["compact"]} for the compact architecture '
+    f'({DEFAULT_EPOCHS["compact", "autoregressive"]} with the autoregressive '
+    f'decoder) and {DEFAULT_EPOCHS["paper"]} for the paper one.',
+  )
+  steps: int | None = _option(
+    None, 'Training steps, in place of --epochs; by default unset.'
+  )
+  seed: int = _option(0, 'What every random draw follows from.')
+  precision: str = _option(
+    'float32',
+    'Number format of the networks; weights, log-probabilities and evaluation '
+    'are float32 in any case.',
+    PRECISIONS,
+  )
 
   def __post_init__(self):
-    _check_choice('dataset', self.dataset, DATASETS)
-    _check_choice('architecture', self.architecture, ARCHITECTURES)
-    _check_choice('precision', self.precision, PRECISIONS)
-    _check_choice('lr_schedule', self.lr_schedule, LR_SCHEDULES)
+    for field in dataclasses.fields(self):
+      value = getattr(self, field.name)
+      if field.metadata['choices']:
+        _check_choice(field.name, value, field.metadata['choices'])
+      if isinstance(value, float) and math.isinf(value):
+        raise UserError(f'{field.name} must be finite, got {value}')
     for part, names in (
       ('encoder', ENCODERS),
       ('decoder', DECODERS),
@@ -70,10 +117,6 @@ class Config:
       value = getattr(self, part)
       if ':' not in value:
         _check_choice(part, value, (*names, 'package.module:ClassName'))
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      if isinstance(value, float) and math.isinf(value):
-        raise UserError(f'{field.name} must be finite, got {value}')
     for name, least in (
       ('beta', 0),
       ('kl_annealing_epochs', 0),

@@ -72,13 +72,7 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
   Returns:
     A row of the table of results for each task.
   """
-  from vae_info import (
-    checkpoints,
-    classifiers,
-    datasets,
-    evaluation,
-    model as models,
-  )
+  from vae_info import checkpoints, datasets, evaluation, model as models
 
   config = Config.read(run / 'config.json')
   finished = checkpoints.read_finished(run)
@@ -92,43 +86,15 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
   rates, distortions = evaluation.rate_and_distortion(
     model, dataset.test.images, *options
   )
-  wanted = cli.classifier_settings(config.seed)
   rows = []
-  for task, num_classes in dataset.num_classes.items():
-    stored = classifiers.load(
-      run / 'classifiers' / task,
-      config.latent_size,
-      num_classes,
-      finished['step'],
-    )
-    if stored and all(
-      wanted[name] == getattr(stored[1], name)
-      for name in cli.given_classifier_settings()
-    ):
-      classifier, settings = stored
-    else:
-      settings = classifiers.Settings(**wanted)
-      classifier = classifiers.fit_for_run(
-        run,
-        model,
-        dataset.train,
-        num_classes,
-        task,
-        settings,
-        finished['step'],
-      )
+  for task in dataset.num_classes:
+    classifier, settings = stored_or_fitted(run, config, model, dataset, task)
     labels = dataset.test.labels[task]
     losses, right = evaluation.label_distortion(
       model, classifier, dataset.test.images, labels, *options
     )
-    row = dict.fromkeys(results.COLUMNS)
-    row |= {
-      name: value
-      for name, value in dataclasses.asdict(config).items()
-      if name in row
-    }
-    row |= {name: value for name, value in finished.items() if name in row}
-    row |= {
+    facts = dataclasses.asdict(config) | finished
+    facts |= {
       'run': run.name,
       'task': task,
       'method': 'vae',
@@ -144,12 +110,37 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
       ('label_accuracy', right),
     ):
       estimate = evaluation.Estimate.of(values)
-      row |= {name: estimate.mean, f'{name}_stderr': estimate.stderr}
-    rows.append(row)
+      facts |= {name: estimate.mean, f'{name}_stderr': estimate.stderr}
+    rows.append({name: facts[name] for name in results.COLUMNS})
   checkpoints.write_atomically(
     run / results.EVALUATION, json.dumps({'rows': rows}, indent=2) + '\n'
   )
   return rows
+
+
+def stored_or_fitted(run, config, model, dataset, task):
+  """The run's classifier of `task` and its settings.
+
+  It is fitted where there is none, where the model has been trained further,
+  and where the flags that were given ask for another.
+  """
+  from vae_info import checkpoints, classifiers
+
+  step = checkpoints.read_finished(run)['step']
+  num_classes = dataset.num_classes[task]
+  stored = classifiers.load(
+    run / 'classifiers' / task, config.latent_size, num_classes, step
+  )
+  wanted = classifiers.Settings(**cli.classifier_settings(config.seed))
+  if stored and all(
+    getattr(wanted, name) == getattr(stored[1], name)
+    for name in cli.given_classifier_settings()
+  ):
+    return stored
+  classifier = classifiers.fit_for_run(
+    run, model, dataset.train, num_classes, task, wanted, step
+  )
+  return classifier, wanted
 
 
 def table(rows: list[dict]) -> str:

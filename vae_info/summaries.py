@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Mapping
 
 import tensorflow as tf
+from absl import logging
 
 from vae_info import randomness
 from vae_info.config import Config
@@ -33,7 +34,16 @@ class Writer:
     self._pending.append((step, scalars))
 
   def flush(self, step: int, total: int) -> None:
-    """Writes what was added, and pictures if a fifth of the run has passed."""
+    """Writes what was added, and pictures if a fifth of the run has passed.
+
+    A disk that refuses is only a warning here: the training matters more.
+    """
+    try:
+      self._flush(step, total)
+    except tf.errors.OpError as error:
+      logging.warning('cannot write summaries: %s', error.message)
+
+  def _flush(self, step, total):
     with self._writer.as_default():
       for at, scalars in self._pending:
         for name, value in scalars.items():

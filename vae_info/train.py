@@ -9,105 +9,29 @@ one alone. Next: `python -m vae_info.evaluate`.
 import dataclasses
 import pathlib
 import sys
+import typing
 
 from absl import app, flags
 
-from vae_info import cli, config as configs
+from vae_info import cli
 from vae_info.config import Config, UserError
 
 FLAGS = flags.FLAGS
 
-# Flags whose names and meanings are the config's.
-CONFIG_FLAGS = tuple(field.name for field in dataclasses.fields(Config))
-
 
 def define_flags() -> None:
-  """Defines every flag of this command."""
-  default = Config()
-  custom = 'or package.module:ClassName for a class of your own'
-  flags.DEFINE_string(
-    'dataset',
-    default.dataset,
-    f'Data set to train on: {", ".join(configs.DATASETS)}.',
-  )
-  flags.DEFINE_string(
-    'encoder',
-    default.encoder,
-    f'Encoder p(z|x): {", ".join(configs.ENCODERS)}, {custom}.',
-  )
-  flags.DEFINE_string(
-    'decoder',
-    default.decoder,
-    f'Decoder d(x|z): {", ".join(configs.DECODERS)}, {custom}.',
-  )
-  flags.DEFINE_string(
-    'marginal',
-    default.marginal,
-    f'Marginal m(z): {", ".join(configs.MARGINALS)}, {custom}.',
-  )
-  flags.DEFINE_enum(
-    'architecture',
-    default.architecture,
-    configs.ARCHITECTURES,
-    'Size of the networks: "compact" is made for a CPU, "paper" is that of '
-    'Alemi et al. (2018).',
-  )
-  flags.DEFINE_integer(
-    'latent_size', default.latent_size, 'Dimensions of the code.'
-  )
-  flags.DEFINE_float(
-    'beta', default.beta, 'Weight of the rate: the loss is D + beta R, nats.'
-  )
-  flags.DEFINE_float(
-    'kl_annealing_epochs',
-    default.kl_annealing_epochs,
-    'Epochs in which beta grows linearly from 0; 0 starts with beta itself.',
-  )
-  flags.DEFINE_float(
-    'free_nats',
-    default.free_nats,
-    'Rate, in nats per image, below which nothing pushes the rate down.',
-  )
-  flags.DEFINE_float(
-    'learning_rate',
-    None,
-    "Adam's largest learning rate. The default is "
-    f'{configs.DEFAULT_LEARNING_RATES["compact"]} for the compact '
-    f'architecture, {configs.DEFAULT_LEARNING_RATES["paper"]} for the paper '
-    'one.',
-  )
-  flags.DEFINE_enum(
-    'lr_schedule',
-    default.lr_schedule,
-    configs.LR_SCHEDULES,
-    'How the learning rate falls: "cosine" to 0 after a short warm-up; '
-    '"paper" is constant for the first half, then linear to 0.',
-  )
-  flags.DEFINE_integer(
-    'batch_size', default.batch_size, 'Images in one step, over all devices.'
-  )
-  epochs = configs.DEFAULT_EPOCHS
-  flags.DEFINE_float(
-    'epochs',
-    None,
-    'Passes over the training images. The default is '
-    f'{epochs["compact"]} for the compact architecture '
-    f'({epochs["compact", "autoregressive"]} with the autoregressive decoder) '
-    f'and {epochs["paper"]} for the paper one.',
-  )
-  flags.DEFINE_integer(
-    'steps', None, 'Training steps, in place of --epochs; by default unset.'
-  )
-  flags.DEFINE_integer(
-    'seed', default.seed, 'What every random draw follows from.'
-  )
-  flags.DEFINE_enum(
-    'precision',
-    default.precision,
-    configs.PRECISIONS,
-    'Number format of the networks; weights, log-probabilities and evaluation '
-    'are float32 in any case.',
-  )
+  """Defines every flag of this command; the first are the config's."""
+  for field in dataclasses.fields(Config):
+    text, choices = field.metadata['help'], field.metadata['choices']
+    if choices:
+      flags.DEFINE_enum(field.name, field.default, choices, text)
+    else:
+      define = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+      }[(typing.get_args(field.type) or (field.type,))[0]]
+      define(field.name, field.default, text)
   cli.define_runs_dir()
   cli.define_run(
     'Run directory, in place of RUNS_DIR/NAME with a name made from the '
@@ -152,9 +76,9 @@ def config_from_flags() -> tuple[Config, pathlib.Path]:
       config.
   """
   given = {
-    name: FLAGS[name].value
-    for name in CONFIG_FLAGS
-    if FLAGS[name].present or FLAGS[name].value != FLAGS[name].default
+    field.name: FLAGS[field.name].value
+    for field in dataclasses.fields(Config)
+    if FLAGS[field.name].present
   }
   if FLAGS.run is None:
     config = Config(**given)
@@ -182,8 +106,9 @@ def main(argv):
   print(f'run directory: {run}')
   # Only now: flags are checked, and importing TensorFlow takes seconds.
   cli.quiet_tensorflow()
-  from vae_info import datasets, training
+  from vae_info import datasets, provenance, training
 
+  print(f'device: {provenance.device()}', flush=True)
   dataset = datasets.load(config.dataset, FLAGS.data_dir)
   try:
     training.train(

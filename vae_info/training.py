@@ -119,6 +119,75 @@ def make_optimizer(
   return optimizer
 
 
+def make_replica_step(
+  config: Config,
+  model: tf.Module,
+  optimizer,
+  images: tf.Variable,
+  replicas: int,
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+  """One step, as each of `replicas` devices takes it in `strategy.run`.
+
+  Returns:
+    A function of the step's number and the whole batch's indices,
+    `[batch_size]`, that updates the weights and gives this replica's mean
+    rate and distortion.
+  """
+  annealing_steps = config.kl_annealing_epochs * config.steps_per_epoch(
+    images.shape[0]
+  )
+
+  def replica_step(step, indices):
+    context = tf.distribute.get_replica_context()
+    replica = context.replica_id_in_sync_group
+    mine = tf.reshape(indices, [replicas, -1])[replica]
+    batch = tf.cast(tf.gather(images, mine), tf.float32)
+    seed = randomness.stateless_seed(config.seed, 'codes', step)
+    beta = tf.constant(config.beta)
+    if annealing_steps:
+      beta *= tf.minimum(1.0, tf.cast(step, tf.float32) / annealing_steps)
+    variables = list(model.trainable_variables)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(variables)
+      encoding = model.encoder(batch)
+      # Draws for the whole batch, of which this replica takes its own: so the
+      # result does not depend on how many replicas there are.
+      codes = encoding.sample(replicas, seed=seed)
+      rates = objectives.rate(codes, encoding, model.marginal())[replica]
+      distortions = objectives.distortion(batch, model.decoder(codes[replica]))
+      rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
+      if config.free_nats:
+        everyones = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
+        beta *= tf.cast(everyones > config.free_nats, tf.float32)
+      loss = objectives.loss(rates, distortions, beta) / replicas
+    _update(optimizer, variables, tape.gradient(loss, variables))
+    return rate, distortion
+
+  return replica_step
+
+
+def _update(optimizer, variables, gradients):
+  """Adam on normalised gradients, summed over replicas.
+
+  Normalised as in Alemi et al. (2018), appendix F, but all together: one wild
+  batch moves the weights no further than any other.
+  """
+  pairs = [
+    (gradient, variable)
+    for gradient, variable in zip(gradients, variables, strict=True)
+    if gradient is not None  # A network of the user's may leave some out.
+  ]
+  gradients, variables = zip(*pairs, strict=True)
+  gradients = tf.distribute.get_replica_context().all_reduce(
+    tf.distribute.ReduceOp.SUM, gradients
+  )
+  norm = tf.linalg.global_norm(gradients)
+  optimizer.apply_gradients(
+    [(g / norm, v) for g, v in zip(gradients, variables, strict=True)],
+    experimental_aggregate_gradients=False,
+  )
+
+
 def make_train_steps(
   config: Config,
   model: tf.Module,
@@ -150,55 +219,7 @@ def make_train_steps(
       f'batch_size must be a multiple of the {replicas} devices, '
       f'got {config.batch_size}'
     )
-  local_size = config.batch_size // replicas
-  annealing_steps = config.kl_annealing_epochs * config.steps_per_epoch(
-    images.shape[0]
-  )
-
-  def replica_step(step, indices):
-    context = tf.distribute.get_replica_context()
-    replica = context.replica_id_in_sync_group
-    mine = tf.reshape(indices, [replicas, local_size])[replica]
-    batch = tf.cast(tf.gather(images, mine), tf.float32)
-    seed = randomness.stateless_seed(config.seed, 'codes', step)
-    beta = tf.constant(config.beta)
-    if annealing_steps:
-      beta *= tf.minimum(1.0, tf.cast(step, tf.float32) / annealing_steps)
-    variables = list(model.trainable_variables)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-      tape.watch(variables)
-      encoding = model.encoder(batch)
-      # Draws for the whole batch, of which this replica takes its own: so the
-      # result does not depend on how many replicas there are.
-      codes = encoding.sample(replicas, seed=seed)
-      rates = objectives.rate(codes, encoding, model.marginal())[replica]
-      distortions = objectives.distortion(batch, model.decoder(codes[replica]))
-      rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
-      if config.free_nats:
-        everyones = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
-        beta *= tf.cast(everyones > config.free_nats, tf.float32)
-      loss = objectives.loss(rates, distortions, beta) / replicas
-    pairs = [
-      (gradient, variable)
-      for gradient, variable in zip(
-        tape.gradient(loss, variables), variables, strict=True
-      )
-      if gradient is not None  # A network of the user's may leave some out.
-    ]
-    gradients, variables = zip(*pairs, strict=True)
-    gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-    # Adam on normalised gradients (Alemi et al. 2018, appendix F): one wild
-    # batch moves the weights no further than any other.
-    norm = tf.linalg.global_norm(gradients)
-    optimizer.apply_gradients(
-      [
-        (gradient / norm, variable)
-        for gradient, variable in zip(gradients, variables, strict=True)
-      ],
-      experimental_aggregate_gradients=False,
-    )
-    return rate, distortion
-
+  replica_step = make_replica_step(config, model, optimizer, images, replicas)
   if jit_compile:
     replica_step = tf.function(replica_step, jit_compile=True)
 
@@ -247,67 +268,24 @@ def train(
     Stopped: By SIGTERM or SIGINT, after saving.
   """
   version = provenance.version()  # Of the code that runs, not a later one.
-  total = config.total_steps(len(dataset.train.images))
   strategy = strategy or get_strategy('one_device')
   checkpoints.open_run(run, config)
   with checkpoints.lock(run), _Signals() as signals:
-    with strategy.scope():
-      model = models.build(config, dataset.train.images)
-      optimizer = make_optimizer(config, model.trainable_variables, total)
-      # A variable, so that each device has its copy.
-      images = tf.Variable(dataset.train.images, trainable=False)
-    seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-    checkpoint = tf.train.Checkpoint(
-      model=model, optimizer=optimizer, seconds=seconds
+    step, seconds = _train_to_the_end(
+      config,
+      dataset,
+      run,
+      strategy,
+      jit_compile,
+      steps_per_call,
+      checkpoint_minutes,
+      signals,
     )
-    directory = run / 'checkpoints'
-    checkpoints.restore_newest(checkpoint, directory, partial=False)
-    manager = tf.train.CheckpointManager(
-      checkpoint, str(directory), max_to_keep=2
-    )
-    train_steps = make_train_steps(
-      config, model, optimizer, images, strategy, jit_compile
-    )
-    step = int(optimizer.iterations.numpy())
-    writer = summaries.Writer(run, config, model, dataset)
-    saved = time.monotonic()
-    with Progress(config, step, total) as progress:
-      while step < total:
-        started = time.monotonic()
-        count = min(steps_per_call, total - step)
-        indices = order(config, images.shape[0], step, count)
-        rates, distortions = train_steps(
-          tf.constant(step, tf.int32), tf.constant(indices)
-        )
-        rates, distortions = rates.numpy(), distortions.numpy()
-        _check_finite(step, rates, distortions, manager)
-        step += count
-        took = time.monotonic() - started
-        seconds.assign_add(took)
-        progress.update(count, rates.mean(), distortions.mean())
-        writer.add(
-          step,
-          {
-            'rate': rates.mean(),
-            'distortion': distortions.mean(),
-            'loss': distortions.mean() + config.beta * rates.mean(),
-            'learning_rate': learning_rate(config, step, total),
-            'images_per_second': count * config.batch_size / took,
-          },
-        )
-        due = time.monotonic() - saved >= 60.0 * checkpoint_minutes
-        if due or step == total or signals.received:
-          checkpoints.save(manager, step)
-          writer.flush(step, total)
-          progress.report()
-          saved = time.monotonic()
-        if signals.received and step < total:
-          raise Stopped(signals.received)
     checkpoints.finish(
       run,
       {
         'step': step,
-        'train_seconds': round(float(seconds.numpy()), 1),
+        'train_seconds': round(seconds, 1),
         'device': provenance.device(),
         'strategy': type(strategy).__name__,
         'jit_compile': jit_compile,
@@ -315,6 +293,74 @@ def train(
         'tensorflow': tf.__version__,
       },
     )
+
+
+def _train_to_the_end(
+  config,
+  dataset,
+  run,
+  strategy,
+  jit_compile,
+  steps_per_call,
+  checkpoint_minutes,
+  signals,
+):
+  """`train`, within the lock; returns the last step and the seconds taken."""
+  total = config.total_steps(len(dataset.train.images))
+  with strategy.scope():
+    model = models.build(config, dataset.train.images)
+    optimizer = make_optimizer(config, model.trainable_variables, total)
+    # A variable, so that each device has its copy.
+    images = tf.Variable(dataset.train.images, trainable=False)
+  seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+  manager = _restore(run, model=model, optimizer=optimizer, seconds=seconds)
+  train_steps = make_train_steps(
+    config, model, optimizer, images, strategy, jit_compile
+  )
+  step = int(optimizer.iterations.numpy())
+  writer = summaries.Writer(run, config, model, dataset)
+  saved = time.monotonic()
+  with Progress(config, step, total) as progress:
+    while step < total:
+      started = time.monotonic()
+      count = min(steps_per_call, total - step)
+      rates, distortions = train_steps(
+        tf.constant(step, tf.int32),
+        tf.constant(order(config, images.shape[0], step, count)),
+      )
+      rates, distortions = rates.numpy(), distortions.numpy()
+      _check_finite(step, rates, distortions, manager)
+      step += count
+      took = time.monotonic() - started
+      seconds.assign_add(took)
+      progress.update(count, rates.mean(), distortions.mean())
+      writer.add(
+        step,
+        {
+          'rate': rates.mean(),
+          'distortion': distortions.mean(),
+          'loss': distortions.mean() + config.beta * rates.mean(),
+          'learning_rate': learning_rate(config, step, total),
+          'images_per_second': count * config.batch_size / took,
+        },
+      )
+      due = time.monotonic() - saved >= 60.0 * checkpoint_minutes
+      if due or step == total or signals.received:
+        checkpoints.save(manager, step)
+        writer.flush(step, total)
+        progress.report()
+        saved = time.monotonic()
+      if signals.received and step < total:
+        raise Stopped(signals.received)
+  return step, float(seconds.numpy())
+
+
+def _restore(run, **objects):
+  """Restores the newest checkpoint, if any; returns what writes the next."""
+  checkpoint = tf.train.Checkpoint(**objects)
+  directory = run / 'checkpoints'
+  checkpoints.restore_newest(checkpoint, directory, partial=False)
+  return tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2)
 
 
 def _check_finite(first_step, rates, distortions, manager):
