@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_info import checkpoints, model as models, training
+from vae_info import checkpoints, interruption, model as models, training
 from vae_info.config import (
   DECODERS,
   ENCODERS,
@@ -156,8 +156,8 @@ def test_stopping_and_resuming_changes_nothing(tiny, tmp_path, monkeypatch):
         steps_per_call=2,
         checkpoint_minutes=0,
       )
-    except training.Stopped as stopped:
-      assert training.resume_hint(stopped.args[0])[1] == 42
+    except interruption.Stopped as stopped:
+      assert interruption.resume_hint(stopped.args[0])[1] == 42
       stops += 1
   assert stops >= 2
   whole = final_weights(config, tmp_path / 'whole', tiny)

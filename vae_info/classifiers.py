@@ -125,9 +125,42 @@ def fit(
       f'classifier_batch_size {size} is larger than the {count} examples'
     )
   steps = count // size
-  variables = list(classifier.trainable_variables)
-  zeros = [tf.zeros_like(variable) for variable in variables]
+  epoch = _make_epoch(classifier, size, steps)
+  zeros = [tf.zeros_like(v) for v in classifier.trainable_variables]
   moments = (zeros, list(zeros))
+  labels = tf.constant(labels, tf.int32)
+  bar = tqdm.trange(
+    settings.epochs, desc=title, unit=' epochs', disable=None, leave=False
+  )
+  ahead = futures.ThreadPoolExecutor(1)
+  coming = ahead.submit(draw, 0)
+  for number in bar:
+    inputs = coming.result()
+    # The next epoch's codes are drawn while this one is fitted to.
+    if number + 1 < settings.epochs:
+      coming = ahead.submit(draw, number + 1)
+    rng = randomness.generator(settings.seed, 'order of codes', number)
+    quarter = 4 * number // settings.epochs
+    loss, moments = epoch(
+      inputs,
+      labels,
+      tf.constant(rng.permutation(count)[: steps * size].astype(np.int32)),
+      tf.constant(settings.learning_rate * 0.1**quarter),
+      tf.constant(number * steps),
+      moments,
+    )
+    loss = float(loss)
+    if not math.isfinite(loss):
+      raise UserError(
+        f'the loss of the {title} is {loss} in epoch {number}; a lower '
+        '--classifier_learning_rate may help'
+      )
+    bar.set_postfix_str(f'C on training codes {loss:.3f}', refresh=False)
+
+
+def _make_epoch(classifier, size, steps):
+  """Compiles `steps` steps of Adam on batches of `size`, in a given order."""
+  variables = list(classifier.trainable_variables)
 
   @tf.function(jit_compile=True)
   def epoch(inputs, labels, order, rate, first, moments):
@@ -162,34 +195,7 @@ def fit(
     )
     return losses / steps, moments
 
-  labels = tf.constant(labels, tf.int32)
-  bar = tqdm.trange(
-    settings.epochs, desc=title, unit=' epochs', disable=None, leave=False
-  )
-  ahead = futures.ThreadPoolExecutor(1)
-  coming = ahead.submit(draw, 0)
-  for number in bar:
-    inputs = coming.result()
-    # The next epoch's codes are drawn while this one is fitted to.
-    if number + 1 < settings.epochs:
-      coming = ahead.submit(draw, number + 1)
-    rng = randomness.generator(settings.seed, 'order of codes', number)
-    quarter = 4 * number // settings.epochs
-    loss, moments = epoch(
-      inputs,
-      labels,
-      tf.constant(rng.permutation(count)[: steps * size].astype(np.int32)),
-      tf.constant(settings.learning_rate * 0.1**quarter),
-      tf.constant(number * steps),
-      moments,
-    )
-    loss = float(loss)
-    if not math.isfinite(loss):
-      raise UserError(
-        f'the loss of the {title} is {loss} in epoch {number}; a lower '
-        '--classifier_learning_rate may help'
-      )
-    bar.set_postfix_str(f'C on training codes {loss:.3f}', refresh=False)
+  return epoch
 
 
 def _adam(variables, gradients, firsts, seconds, rate, step):

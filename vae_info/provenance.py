@@ -1,5 +1,6 @@
 """Where a number came from: version, machine, device."""
 
+import os
 import pathlib
 import platform
 import subprocess
@@ -36,20 +37,13 @@ def device() -> str:
         'device_name', ''
       )
       return f'{kind} x{len(devices)} ({name})'
-  return f'CPU x{len(_cpus())} ({_cpu_name()})'
-
-
-def _cpus():
-  import os
-
-  return os.sched_getaffinity(0)
+  cpus = len(os.sched_getaffinity(0))
+  return f'CPU x{cpus} ({_cpu_name()})'
 
 
 def _cpu_name() -> str:
-  try:
-    for line in pathlib.Path('/proc/cpuinfo').read_text().split('\n'):
-      if line.startswith('model name'):
-        return line.partition(':')[2].strip()
-  except OSError:
-    pass
+  info = pathlib.Path('/proc/cpuinfo')  # On Linux alone.
+  for line in info.read_text().split('\n') if info.exists() else ():
+    if line.startswith('model name'):
+      return line.partition(':')[2].strip()
   return platform.processor() or platform.machine()

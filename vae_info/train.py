@@ -106,7 +106,7 @@ def main(argv):
   print(f'run directory: {run}')
   # Only now: flags are checked, and importing TensorFlow takes seconds.
   cli.quiet_tensorflow()
-  from vae_info import datasets, provenance, training
+  from vae_info import datasets, interruption, provenance, training
 
   print(f'device: {provenance.device()}', flush=True)
   dataset = datasets.load(config.dataset, FLAGS.data_dir)
@@ -120,8 +120,8 @@ def main(argv):
       FLAGS.steps_per_call,
       FLAGS.checkpoint_minutes,
     )
-  except training.Stopped as stopped:
-    text, status = training.resume_hint(stopped.args[0])
+  except interruption.Stopped as stopped:
+    text, status = interruption.resume_hint(stopped.args[0])
     print(text, file=sys.stderr)
     sys.exit(status)
   print(f'finished {run}; next: python -m vae_info.evaluate --run={run}')

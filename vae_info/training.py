@@ -5,18 +5,14 @@ image. Everything random follows from (seed, step), so the loop may stop after
 any step and go on from its checkpoint to the very same weights.
 """
 
-import contextlib
 import functools
 import pathlib
-import signal
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
-import tqdm
 
 from vae_info import (
   checkpoints,
@@ -28,12 +24,10 @@ from vae_info import (
 )
 from vae_info.config import Config, UserError
 from vae_info.datasets import Dataset
+from vae_info.interruption import Signals, Stopped
+from vae_info.progress import Progress
 
 WARMUP_STEPS = 200
-
-
-class Stopped(Exception):
-  """A signal asked for an end; the state is saved. `signum` is in args[0]."""
 
 
 def learning_rate(
@@ -270,7 +264,7 @@ def train(
   version = provenance.version()  # Of the code that runs, not a later one.
   strategy = strategy or get_strategy('one_device')
   checkpoints.open_run(run, config)
-  with checkpoints.lock(run), _Signals() as signals:
+  with checkpoints.lock(run), Signals() as signals:
     step, seconds = _train_to_the_end(
       config,
       dataset,
@@ -373,80 +367,3 @@ def _check_finite(first_step, rates, distortions, manager):
         f'last good checkpoint is kept: {manager.latest_checkpoint}. A lower '
         '--learning_rate may help'
       )
-
-
-class _Signals(contextlib.AbstractContextManager):
-  """Remembers SIGINT or SIGTERM, so that the loop can end at a good place."""
-
-  def __init__(self):
-    self.received = None
-    self._before = {}
-
-  def __enter__(self):
-    def remember(signum, frame):
-      del frame
-      if self.received:  # A second one does not wait.
-        raise Stopped(signum)
-      self.received = signum
-
-    try:
-      for signum in (signal.SIGINT, signal.SIGTERM):
-        self._before[signum] = signal.signal(signum, remember)
-    except ValueError:
-      pass  # Not the main thread: whoever runs us handles signals.
-    return self
-
-  def __exit__(self, *exception):
-    for signum, handler in self._before.items():
-      signal.signal(signum, handler)
-
-
-class Progress(contextlib.AbstractContextManager):
-  """A bar on a terminal; elsewhere, a line for each `report`."""
-
-  def __init__(self, config: Config, step: int, total: int):
-    self._size = config.batch_size
-    self._beta = config.beta
-    self._terminal = sys.stderr.isatty()
-    self._bar = tqdm.tqdm(
-      total=total * self._size,
-      initial=step * self._size,
-      unit=' images',
-      unit_scale=True,
-      disable=not self._terminal,
-      dynamic_ncols=True,
-    )
-    self._total, self._step = total, step
-    self._first, self._started = step, time.monotonic()
-    self._text = ''
-
-  def __exit__(self, *exception):
-    self._bar.close()
-
-  def update(self, count: int, rate: float, distortion: float) -> None:
-    """Counts steps, and shows the mean of the newest."""
-    self._step += count
-    loss = distortion + self._beta * rate
-    self._text = f'R {rate:.2f}  D {distortion:.2f}  loss {loss:.2f}'
-    self._bar.set_postfix_str(self._text, refresh=False)
-    self._bar.update(count * self._size)
-
-  def report(self) -> None:
-    if self._terminal:
-      return
-    took = time.monotonic() - self._started
-    speed = (self._step - self._first) / max(took, 1e-9)
-    left = (self._total - self._step) / max(speed, 1e-9)
-    print(
-      f'step {self._step}/{self._total}  {self._text}  '
-      f'{speed * self._size:.0f} images/s  {left:.0f} s left',
-      file=sys.stderr,
-      flush=True,
-    )
-
-
-def resume_hint(signum: int) -> tuple[str, int]:
-  """What to tell after `Stopped`, and the exit status."""
-  # 42 is what TensorFlow's own preemption handler exits with.
-  status = 42 if signum == signal.SIGTERM else 130
-  return 'stopped; the state is saved. The same command resumes it.', status

@@ -1,0 +1,53 @@
+"""How far a training is: a bar on a terminal, lines elsewhere."""
+
+import contextlib
+import sys
+import time
+
+import tqdm
+
+from vae_info.config import Config
+
+
+class Progress(contextlib.AbstractContextManager):
+  """A bar on a terminal; elsewhere, a line for each `report`."""
+
+  def __init__(self, config: Config, step: int, total: int):
+    self._size = config.batch_size
+    self._beta = config.beta
+    self._terminal = sys.stderr.isatty()
+    self._bar = tqdm.tqdm(
+      total=total * self._size,
+      initial=step * self._size,
+      unit=' images',
+      unit_scale=True,
+      disable=not self._terminal,
+      dynamic_ncols=True,
+    )
+    self._total, self._step = total, step
+    self._first, self._started = step, time.monotonic()
+    self._text = ''
+
+  def __exit__(self, *exception):
+    self._bar.close()
+
+  def update(self, count: int, rate: float, distortion: float) -> None:
+    """Counts steps, and shows the mean of the newest."""
+    self._step += count
+    loss = distortion + self._beta * rate
+    self._text = f'R {rate:.2f}  D {distortion:.2f}  loss {loss:.2f}'
+    self._bar.set_postfix_str(self._text, refresh=False)
+    self._bar.update(count * self._size)
+
+  def report(self) -> None:
+    if self._terminal:
+      return
+    took = time.monotonic() - self._started
+    speed = (self._step - self._first) / max(took, 1e-9)
+    left = (self._total - self._step) / max(speed, 1e-9)
+    print(
+      f'step {self._step}/{self._total}  {self._text}  '
+      f'{speed * self._size:.0f} images/s  {left:.0f} s left',
+      file=sys.stderr,
+      flush=True,
+    )
