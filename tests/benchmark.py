@@ -193,7 +193,7 @@ def classifier():
     return encoding.sample(seed=tf.stack([0, epoch]))
 
   fresh = lambda epoch: draw(tf.constant(epoch))  # noqa: E731
-  for size in (64, 100, 256):
+  for size in (32, 50, 64, 256):
     times = []
     for epochs in (2, 12):
       settings = classifiers.Settings(epochs=epochs, batch_size=size)

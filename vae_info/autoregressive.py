@@ -171,42 +171,71 @@ class AutoregressiveImage(tfd.Distribution):
     return tf.reshape(images, tf.concat(shape, axis=0))
 
 
+class _Masked(tf.Module):
+  """A convolution over `above` rows above and `reach` columns to either side.
+
+  It sees what is above and to the left, and with `self_too` the place itself.
+  `[N, H, W, inputs] -> [N, H, W, outputs]`.
+
+  Attributes:
+    taps: int `[T, 2]`, the places seen, as (rows up, columns right).
+  """
+
+  def __init__(self, inputs, outputs, above, reach, self_too, rng, gain):
+    super().__init__()
+    mask = np.ones((above + 1, 2 * reach + 1, 1, 1), np.float32)
+    mask[-1, reach + int(self_too) :] = 0
+    self.taps = np.argwhere(mask[..., 0, 0]) - (above, reach)
+    self._pads = [[0, 0], [above, 0], [reach, reach], [0, 0]]
+    self.conv = layers.Conv(
+      inputs,
+      outputs,
+      mask.shape[:2],
+      rng,
+      padding='VALID',
+      gain=gain,
+      mask=mask,
+    )
+
+  def __call__(self, x):
+    return self.conv(tf.pad(x, self._pads))
+
+  def flat(self, dtype):
+    """The seen part of the kernel, `[outputs, T inputs]`, and the bias."""
+    conv = self.conv
+    inputs, outputs = conv.kernel.shape[2:]
+    kernel = tf.reshape(conv.kernel, [-1, inputs, outputs])
+    kernel = tf.gather(kernel, np.flatnonzero(conv.mask))
+    kernel = tf.transpose(tf.reshape(kernel, [-1, outputs]))
+    return tf.cast(kernel, dtype), tf.cast(conv.bias[:, None], dtype)
+
+
 class CausalStack(tf.Module):
   """Residual masked convolutions over a grid of 2x2 blocks.
 
-  Each layer sees rows above, up to `REACH` blocks to either side, and blocks
-  to the left; only the first leaves out the block itself. As in [1]'s first
-  PixelCNN, what lies above and further to the right than `REACH` stays
-  unseen: a wide kernel makes that little, and one stack costs half of two.
+  The first layer looks far (4 rows up, 4 columns to either side) at bits,
+  which is cheap; the hidden ones look next to them. As in [1]'s first
+  PixelCNN, what lies above and far to the right stays unseen: the first
+  layer's width makes that little, and one stack costs half of two.
 
   The context, `[N, rows, columns, width]`, is added after the first layer,
   and so is part of every later layer's input.
   """
-
-  ABOVE, REACH = 1, 2  # Kernel: 2 rows by 5 columns.
 
   def __init__(
     self, width: int, depth: int, dtype: str, rng: np.random.Generator
   ):
     super().__init__()
     self.block = 2
-    self._symbols = 2 ** (self.block**2)
-    self._dtype = dtype
     self.width = width
-    past = np.ones((self.ABOVE + 1, 2 * self.REACH + 1, 1, 1), np.float32)
-    past[-1, self.REACH + 1 :] = 0
-    before = past.copy()
-    before[-1, self.REACH] = 0
-    kernel = past.shape[:2]
-
-    def conv(inputs, mask, gain):
-      return layers.Conv(
-        inputs, width, kernel, rng, padding='VALID', gain=gain, mask=mask
-      )
-
-    self.first = conv(self.block**2, before, math.sqrt(2.0))
-    self.hidden = [conv(width, past, 0.7) for _ in range(depth)]
-    self.out = layers.Dense(width, self._symbols, rng, gain=0.1)
+    self._dtype = dtype
+    bits = self.block**2
+    gain = math.sqrt(2.0)
+    self.first = _Masked(bits, width, 4, 4, False, rng, gain)
+    self.hidden = [
+      _Masked(width, width, 1, 1, True, rng, gain=0.7) for _ in range(depth)
+    ]
+    self.out = layers.Dense(width, 2**bits, rng, gain=0.1)
 
   def _bits(self, symbols):
     """Symbols as `block**2` channels of -1 and 1."""
@@ -214,16 +243,11 @@ class CausalStack(tf.Module):
     bits = tf.bitwise.right_shift(symbols[..., None], places) & 1
     return tf.cast(2 * bits - 1, self._dtype)
 
-  def _pad(self, x):
-    return tf.pad(
-      x, [[0, 0], [self.ABOVE, 0], [self.REACH, self.REACH], [0, 0]]
-    )
-
   def logits(self, symbols: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
     """int32 `[N, rows, columns]` -> float32 `[N, rows, columns, 16]`."""
-    x = self.first(self._pad(self._bits(symbols))) + context
+    x = self.first(self._bits(symbols)) + context
     for layer in self.hidden:
-      x += tf.nn.leaky_relu(layer(self._pad(x)))
+      x += tf.nn.leaky_relu(layer(x))
     return tf.cast(self.out(tf.nn.leaky_relu(x)), tf.float32)
 
   @tf.function(jit_compile=True)
@@ -236,48 +260,42 @@ class CausalStack(tf.Module):
     updates the grids in place.
     """
     count, rows, columns = uniforms.shape
-    stride = columns + 2 * self.REACH  # Of the padded grid, flat.
-    size = (rows + self.ABOVE) * stride
-    # Positions relative to the kernel's upper left corner that it may see.
-    here = self.ABOVE * stride + self.REACH
-    taps = np.add.outer(
-      np.arange(self.ABOVE + 1) * stride, np.arange(2 * self.REACH + 1)
-    ).reshape(-1)
-
-    def flat(layer):
-      seen = np.flatnonzero(layer.mask)
-      kernel = tf.reshape(layer.kernel, [len(taps), -1, self.width])
-      kernel = tf.reshape(tf.gather(kernel, seen), [-1, self.width])
-      kernel, bias = tf.transpose(kernel), layer.bias[:, None]
-      return tf.cast(kernel, self._dtype), tf.cast(bias, self._dtype), seen
-
-    network = [flat(layer) for layer in [self.first, *self.hidden]]
+    network = [self.first, *self.hidden]
+    above, reach = -np.min([layer.taps.min(axis=0) for layer in network], 0)
+    stride = columns + 2 * reach  # Of the padded grid, flat.
     depths = [self.block**2] + [self.width] * len(self.hidden)
-    grids = [tf.zeros([size, depth, count], self._dtype) for depth in depths]
+    grids = [
+      tf.zeros([(rows + above) * stride, depth, count], self._dtype)
+      for depth in depths
+    ]
+    flat = [
+      (*layer.flat(self._dtype), layer.taps @ (stride, 1)) for layer in network
+    ]
     context = tf.reshape(context, [count, rows * columns, self.width])
     context = tf.transpose(context, [1, 2, 0])
     uniforms = tf.transpose(tf.reshape(uniforms, [count, -1]))
 
-    def put(grid, corner, value):
-      return tf.tensor_scatter_nd_update(grid, [[corner + here]], value[None])
+    def put(grid, place, value):
+      return tf.tensor_scatter_nd_update(grid, [[place]], value[None])
 
-    def apply(layer, grid, corner):
-      kernel, bias, seen = layer
-      window = tf.gather(grid, corner + taps[seen])
-      return tf.matmul(kernel, tf.reshape(window, [-1, count])) + bias
+    def apply(layer, grid, place):
+      kernel, bias, taps = layer
+      window = tf.reshape(tf.gather(grid, place + taps), [-1, count])
+      return tf.matmul(kernel, window) + bias
 
     def step(position, symbols, grids):
-      corner = position // columns * stride + position % columns
-      x = apply(network[0], grids[0], corner) + context[position]
+      row, column = position // columns, position % columns
+      place = (row + above) * stride + column + reach
+      x = apply(flat[0], grids[0], place) + context[position]
       new = []
-      for layer, grid in zip(network[1:], grids[1:], strict=True):
-        new.append(put(grid, corner, x))
-        x += tf.nn.leaky_relu(apply(layer, new[-1], corner))
+      for layer, grid in zip(flat[1:], grids[1:], strict=True):
+        new.append(put(grid, place, x))
+        x += tf.nn.leaky_relu(apply(layer, new[-1], place))
       logits = self.out(tf.nn.leaky_relu(tf.transpose(x)))
       drawn = pick(tf.cast(logits, tf.float32), uniforms[position])
+      symbols = put(symbols, position, drawn)
       bits = tf.transpose(self._bits(drawn))
-      symbols = tf.tensor_scatter_nd_update(symbols, [[position]], drawn[None])
-      return position + 1, symbols, [put(grids[0], corner, bits), *new]
+      return position + 1, symbols, [put(grids[0], place, bits), *new]
 
     _, symbols, _ = tf.while_loop(
       lambda position, *_: position < rows * columns,

@@ -42,7 +42,7 @@ class Settings:
   hidden: tuple[int, ...] = (200, 200)
   learning_rate: float = 1e-4
   epochs: int = 100
-  batch_size: int = 64
+  batch_size: int = 32
   seed: int = 0
 
   def __post_init__(self):

@@ -91,7 +91,7 @@ def define_classifier_flags() -> None:
     'Passes of the classifier over the training codes, drawn afresh for each.',
   )
   flags.DEFINE_integer(
-    'classifier_batch_size', 64, 'Codes in one step of the classifier.'
+    'classifier_batch_size', 32, 'Codes in one step of the classifier.'
   )
 
 
