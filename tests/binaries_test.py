@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -58,9 +59,9 @@ def final_weights(run_dir):
 def runs_dir(tmp_path_factory):
   """Every encoder x decoder x marginal, trained, evaluated and gathered."""
   folder = tmp_path_factory.mktemp('runs')
-  for encoder, decoder, marginal in itertools.product(
-    configs.ENCODERS, configs.DECODERS, configs.MARGINALS
-  ):
+
+  def train(parts):
+    encoder, decoder, marginal = parts
     run(
       'train',
       f'--runs_dir={folder}',
@@ -70,6 +71,13 @@ def runs_dir(tmp_path_factory):
       '--steps=2',
       *TINY,
     )
+
+  # Two at a time: what they do is mostly to start.
+  with futures.ThreadPoolExecutor(2) as pool:
+    combinations = itertools.product(
+      configs.ENCODERS, configs.DECODERS, configs.MARGINALS
+    )
+    list(pool.map(train, combinations))
   table = run(
     'evaluate', f'--runs_dir={folder}', '--num_samples=1', *FAST_CLASSIFIER
   )

@@ -218,8 +218,8 @@ class CausalStack(tf.Module):
   PixelCNN, what lies above and far to the right stays unseen: the first
   layer's width makes that little, and one stack costs half of two.
 
-  The context, `[N, rows, columns, width]`, is added after the first layer,
-  and so is part of every later layer's input.
+  The context, `[N, rows, columns, width]`, joins only at the end: what pixels
+  tell of each other is learned without the code, and the code adds to it.
   """
 
   def __init__(
@@ -245,10 +245,10 @@ class CausalStack(tf.Module):
 
   def logits(self, symbols: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
     """int32 `[N, rows, columns]` -> float32 `[N, rows, columns, 16]`."""
-    x = self.first(self._bits(symbols)) + context
+    x = self.first(self._bits(symbols))
     for layer in self.hidden:
       x += tf.nn.leaky_relu(layer(x))
-    return tf.cast(self.out(tf.nn.leaky_relu(x)), tf.float32)
+    return tf.cast(self.out(tf.nn.leaky_relu(x + context)), tf.float32)
 
   @tf.function(jit_compile=True)
   def sample(self, context: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
@@ -286,12 +286,13 @@ class CausalStack(tf.Module):
     def step(position, symbols, grids):
       row, column = position // columns, position % columns
       place = (row + above) * stride + column + reach
-      x = apply(flat[0], grids[0], place) + context[position]
+      x = apply(flat[0], grids[0], place)
       new = []
       for layer, grid in zip(flat[1:], grids[1:], strict=True):
         new.append(put(grid, place, x))
         x += tf.nn.leaky_relu(apply(layer, new[-1], place))
-      logits = self.out(tf.nn.leaky_relu(tf.transpose(x)))
+      x = tf.transpose(x + context[position])
+      logits = self.out(tf.nn.leaky_relu(x))
       drawn = pick(tf.cast(logits, tf.float32), uniforms[position])
       symbols = put(symbols, position, drawn)
       bits = tf.transpose(self._bits(drawn))

@@ -126,9 +126,8 @@ def restore_newest(
       continue
     try:
       status = checkpoint.restore(path)
-      status.assert_existing_objects_matched()
       if partial:
-        status.expect_partial()
+        status.expect_partial().assert_existing_objects_matched()
       else:
         status.assert_consumed()
     except (AssertionError, ValueError) as error:

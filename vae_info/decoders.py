@@ -32,6 +32,29 @@ from vae_info.config import Config, UserError
 tfd = tfp.distributions
 
 
+class _CompactBody(tf.Module):
+  """Codes `[N, L]` -> features of 2x2 blocks, `[N, H / 2, W / 2, outputs]`."""
+
+  WIDTH = 64
+
+  def __init__(self, latent_size, image_shape, outputs, rng):
+    super().__init__()
+    c = self.WIDTH
+    self._coarse = (image_shape[0] // 4, image_shape[1] // 4, c)
+    self.code = layers.Dense(
+      latent_size, math.prod(self._coarse), rng, gain=math.sqrt(2.0)
+    )
+    self.coarse = [layers.Conv(c, c, 3, rng, gain=0.7) for _ in range(2)]
+    self.up = layers.Conv(c, 4 * outputs, 1, rng, gain=math.sqrt(2.0))
+
+  def __call__(self, codes):
+    x = tf.nn.leaky_relu(self.code(codes))
+    x = tf.reshape(x, [-1, *self._coarse])
+    for layer in self.coarse:
+      x += tf.nn.leaky_relu(layer(x))
+    return tf.nn.depth_to_space(self.up(x), 2)
+
+
 class _CompactDeconvolution(tf.Module):
   """Codes `[N, L]` -> logits `[N, H, W, 1]`: the compact encoder, reversed."""
 
@@ -39,20 +62,13 @@ class _CompactDeconvolution(tf.Module):
 
   def __init__(self, latent_size, image_shape, rng):
     super().__init__()
-    c, gain = self.WIDTH, math.sqrt(2.0)
-    self._coarse = (image_shape[0] // 4, image_shape[1] // 4, c)
-    self.code = layers.Dense(latent_size, math.prod(self._coarse), rng, gain)
-    self.coarse = [layers.Conv(c, c, 3, rng, gain=0.7) for _ in range(2)]
-    self.up = layers.Conv(c, 4 * c, 1, rng, gain=gain)
+    c = self.WIDTH
+    self.body = _CompactBody(latent_size, image_shape, c, rng)
     self.fine = [layers.Conv(c, c, 3, rng, gain=0.7) for _ in range(2)]
     self.out = layers.Conv(c, 4 * image_shape[2], 3, rng, gain=0.5)
 
   def __call__(self, codes):
-    x = tf.nn.leaky_relu(self.code(codes))
-    x = tf.reshape(x, [-1, *self._coarse])
-    for layer in self.coarse:
-      x += tf.nn.leaky_relu(layer(x))
-    x = tf.nn.leaky_relu(tf.nn.depth_to_space(self.up(x), 2))
+    x = tf.nn.leaky_relu(self.body(codes))
     for layer in self.fine:
       x += tf.nn.leaky_relu(layer(x))
     return tf.nn.depth_to_space(self.out(x), 2)
@@ -130,24 +146,17 @@ class DeconvolutionalDecoder(tf.Module):
 
 
 class _CompactAutoregression(tf.Module):
-  """`CausalStack` over 2x2 blocks; the code enters as in the paper's size.
-
-  A dense layer makes a plane of the image's size, and a convolution makes
-  features of its blocks.
-  """
+  """`CausalStack` over 2x2 blocks, in the context that a body makes."""
 
   WIDTH, DEPTH = 64, 6
 
   def __init__(self, config, image_shape, rng):
     super().__init__()
-    self._image_shape = image_shape
-    self.code = layers.Dense(config.latent_size, math.prod(image_shape), rng)
-    self.plane = layers.Conv(4, self.WIDTH, 3, rng, gain=math.sqrt(2.0))
+    self.body = _CompactBody(config.latent_size, image_shape, self.WIDTH, rng)
     self.pixels = CausalStack(self.WIDTH, self.DEPTH, config.precision, rng)
 
   def context(self, codes):
-    plane = tf.reshape(self.code(codes), [-1, *self._image_shape])
-    return tf.nn.leaky_relu(self.plane(tf.nn.space_to_depth(plane, 2)))
+    return self.body(codes)
 
 
 class _PaperAutoregression(tf.Module):
