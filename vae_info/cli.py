@@ -34,7 +34,7 @@ def define_run(help_text: str) -> None:
 
 
 def define_data_flags() -> None:
-  """`--data_dir`."""
+  """`--data_dir` and `--cache_dir`."""
   flags.DEFINE_string(
     'data_dir',
     None,
@@ -42,6 +42,28 @@ def define_data_flags() -> None:
     "default is TensorFlow Datasets' own: TFDS_DATA_DIR, or else "
     '~/tensorflow_datasets.',
   )
+  flags.DEFINE_string(
+    'cache_dir',
+    None,
+    'Folder to keep what takes long to compute from data. The default is '
+    'vae_info in XDG_CACHE_HOME, or else in ~/.cache.',
+  )
+
+
+def chosen_tasks(task: str | None, dataset) -> list[str]:
+  """The one task that `--task` names, or all of the `datasets.Dataset`'s.
+
+  Raises:
+    UserError: It has no such task.
+  """
+  if task is None:
+    return list(dataset.num_classes)
+  if task not in dataset.num_classes:
+    raise UserError(
+      f'unknown task {task!r} of {dataset.name}; expected one of '
+      f'{", ".join(dataset.num_classes)}'
+    )
+  return [task]
 
 
 def no_arguments(argv: list[str]) -> None:

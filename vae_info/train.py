@@ -109,7 +109,9 @@ def main(argv):
   from vae_info import datasets, provenance, training
 
   print(f'device: {provenance.device()}', flush=True)
-  dataset = datasets.load(config.dataset, FLAGS.data_dir)
+  dataset = datasets.load(
+    config.dataset, FLAGS.data_dir, FLAGS.cache_dir, config.binarization
+  )
   try:
     training.train(
       config,
