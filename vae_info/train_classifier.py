@@ -37,14 +37,10 @@ def main(argv):
   from vae_info import checkpoints, classifiers, datasets, model as models
 
   settings = classifiers.Settings(**cli.classifier_settings(config.seed))
-  dataset = datasets.load(config.dataset, FLAGS.data_dir)
-  tasks = [FLAGS.task] if FLAGS.task else list(dataset.num_classes)
-  for task in tasks:
-    if task not in dataset.num_classes:
-      raise UserError(
-        f'unknown task {task!r} of {config.dataset}; expected one of '
-        f'{", ".join(dataset.num_classes)}'
-      )
+  dataset = datasets.load(
+    config.dataset, FLAGS.data_dir, FLAGS.cache_dir, config.binarization
+  )
+  tasks = cli.chosen_tasks(FLAGS.task, dataset)
   model = models.build(config, dataset.train.images)
   checkpoints.restore_model(model, run)
   step = checkpoints.read_finished(run)['step']
