@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from absl import flags, logging
 
-from vae_info.config import UserError
+from vae_info.config import Config, UserError
 
 FINISHED = 'finished.json'  # Only a run that ended has this file.
 
@@ -47,6 +47,16 @@ def define_data_flags() -> None:
     None,
     'Folder to keep what takes long to compute from data. The default is '
     'vae_info in XDG_CACHE_HOME, or else in ~/.cache.',
+  )
+
+
+def load_dataset(config: Config):
+  """The `datasets.Dataset` of a config, from where the flags say."""
+  from vae_info import datasets  # Later than the flags' own checks.
+
+  values = flags.FLAGS
+  return datasets.load(
+    config.dataset, values.data_dir, values.cache_dir, config.binarization
   )
 
 

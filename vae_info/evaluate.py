@@ -102,10 +102,7 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
   from vae_info import checkpoints, datasets, evaluation, model as models
 
   config = Config.read(run / 'config.json')
-  finished = checkpoints.read_finished(run)
-  dataset = datasets.load(
-    config.dataset, FLAGS.data_dir, FLAGS.cache_dir, config.binarization
-  )
+  dataset = cli.load_dataset(config)
   tasks = cli.chosen_tasks(FLAGS.task, dataset)
   # Whatever it was trained in, it is evaluated in float32.
   model = models.build(
@@ -117,7 +114,7 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
     model, dataset.test.images, *options
   )
   given = FLAGS.entropy_estimate
-  facts = dataclasses.asdict(config) | finished
+  facts = dataclasses.asdict(config) | checkpoints.read_finished(run)
   facts |= {
     'run': run.name,
     'method': 'vae',
@@ -143,11 +140,11 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
       **estimates(label_distortion=losses, label_accuracy=right),
     }
     rows.append({name: row[name] for name in results.COLUMNS})
-  write_rows(run, rows)
+  write(run, rows)
   return rows
 
 
-def write_rows(run: pathlib.Path, rows: list[dict]) -> None:
+def write(run: pathlib.Path, rows: list[dict]) -> None:
   """Writes the evaluation; tasks that `--task` left out keep their rows."""
   from vae_info import checkpoints
 

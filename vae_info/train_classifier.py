@@ -34,12 +34,10 @@ def main(argv):
   config = Config.read(run / 'config.json')
   cli.check_finished(run)
   cli.quiet_tensorflow()
-  from vae_info import checkpoints, classifiers, datasets, model as models
+  from vae_info import checkpoints, classifiers, model as models
 
   settings = classifiers.Settings(**cli.classifier_settings(config.seed))
-  dataset = datasets.load(
-    config.dataset, FLAGS.data_dir, FLAGS.cache_dir, config.binarization
-  )
+  dataset = cli.load_dataset(config)
   tasks = cli.chosen_tasks(FLAGS.task, dataset)
   model = models.build(config, dataset.train.images)
   checkpoints.restore_model(model, run)

@@ -323,14 +323,11 @@ def _train_to_the_end(
 ):
   """`train`, within the lock; returns the last step and the seconds taken."""
   total = config.total_steps(len(dataset.train.images))
-  pixels = dataset.train.images
-  if config.binarization == 'dynamic':
-    pixels = dataset.train_intensities
   with strategy.scope():
     model = models.build(config, dataset.train.images)
     optimizer = make_optimizer(config, model.trainable_variables, total)
     # A variable, so that each device has its copy.
-    images = tf.Variable(pixels, trainable=False)
+    images = tf.Variable(_pixels(config, dataset), trainable=False)
   seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
   manager = _restore(run, model=model, optimizer=optimizer, seconds=seconds)
   train_steps = make_train_steps(
@@ -372,6 +369,15 @@ def _train_to_the_end(
       if signals.received and step < total:
         raise Stopped(signals.received)
   return step, float(seconds.numpy())
+
+
+def _pixels(config, dataset):
+  """What lies on the device: intensities if they are drawn for each step."""
+  if config.binarization != 'dynamic':
+    return dataset.train.images
+  if dataset.train_intensities is None:
+    raise UserError(f'{dataset.name} was loaded without intensities')
+  return dataset.train_intensities
 
 
 def _restore(run, **objects):

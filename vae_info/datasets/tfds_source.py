@@ -4,6 +4,7 @@ import logging
 import os
 import pathlib
 import sys
+import textwrap
 from collections.abc import Callable
 
 import numpy as np
@@ -48,6 +49,8 @@ def find(name: str, data_dir: str | None):
   if (folder / 'dataset_info.json').is_file():
     return builder
   logging.getLogger('urllib3').setLevel(logging.ERROR)
+  if not sys.stderr.isatty():
+    tfds.disable_progress_bar()
   retries, downloader.MAX_RETRIES = downloader.MAX_RETRIES, DOWNLOAD_RETRIES
   try:
     builder.download_and_prepare()
@@ -61,9 +64,10 @@ def find(name: str, data_dir: str | None):
 
 def not_found(what: str, name: str, reason: str) -> str:
   """One line on data that are neither there nor can be downloaded."""
+  reason = textwrap.shorten(reason, 160, placeholder='...')
   return (
-    f'no prepared {what}, and it cannot be downloaded ({reason[:200]}); run '
-    'this once with a network, or point --data_dir at a folder that holds '
+    f'no prepared {what}, and it cannot be downloaded ({reason}); run this '
+    'once with a network, or point --data_dir at a folder that holds '
     f'{name}'
   )
 
