@@ -23,6 +23,7 @@ setuptools.setup(
     'tensorboard>=2.20',
     'absl-py>=2.1',
     'numpy>=2.0',
+    'scipy>=1.13',
     'tqdm>=4.66',
   ],
   extras_require={

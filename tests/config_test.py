@@ -5,14 +5,13 @@ import json
 
 import pytest
 
-from vae_info import config as configs, datasets, decoders, encoders, marginals
+from vae_info import config as configs, decoders, encoders, marginals
 from vae_info.config import Config, UserError
 
 
 @pytest.mark.parametrize(
   'names, known',
   [
-    (configs.DATASETS, datasets.DATASETS),
     (configs.ENCODERS, encoders.ENCODERS),
     (configs.DECODERS, decoders.DECODERS),
     (configs.MARGINALS, marginals.MARGINALS),
@@ -27,6 +26,13 @@ def test_names_are_those_of_the_classes(names, known):
   [
     ({'decoder': 'foo'}, "'foo'; expected one of deconvolutional, autoreg"),
     ({'dataset': 'cifar'}, "unknown dataset 'cifar'; expected one of static"),
+    ({'dataset': 'tfds:'}, 'omniglot_lake, tfds:NAME'),
+    ({'binarization': 'x'}, 'expected one of static, dynamic, threshold'),
+    ({'binarization': 'dynamic'}, 'static_mnist has only binary images'),
+    (
+      {'dataset': 'binarized_mnist', 'binarization': 'threshold'},
+      'binarized_mnist has only binary images',
+    ),
     ({'beta': -0.1}, 'beta must be at least 0, got -0.1'),
     ({'beta': float('nan')}, 'beta must be at least 0, got nan'),
     ({'beta': float('inf')}, 'beta must be finite, got inf'),
@@ -51,6 +57,8 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 def test_every_attribute_is_in_the_name():
   other = {
+    'dataset': 'tfds:emnist/letters',
+    'binarization': 'dynamic',
     'encoder': 'iaf',
     'decoder': 'autoregressive',
     'marginal': 'a.b:C',
@@ -60,13 +68,11 @@ def test_every_attribute_is_in_the_name():
     'beta': 0.1,
     'steps': 7,
   }
-  names = {Config().run_name}
+  names = {Config(dataset='omniglot').run_name}
   for field in dataclasses.fields(Config):
-    if field.name == 'dataset':
-      continue  # There is only one.
-    value = other.get(field.name, 3)
-    names.add(Config(**{field.name: value}).run_name)
-  assert len(names) == len(dataclasses.fields(Config))
+    value = {field.name: other.get(field.name, 3)}
+    names.add(Config(**{'dataset': 'omniglot', **value}).run_name)
+  assert len(names) == 1 + len(dataclasses.fields(Config))
 
 
 def test_names_do_not_change():

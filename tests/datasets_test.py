@@ -65,16 +65,6 @@ def test_unknown_name_lists_the_choices():
     datasets.load('mnist')
 
 
-def test_binarize_draws_each_pixel_with_its_intensity():
-  intensities = np.repeat(np.array([0, 51, 255], np.uint8), 40_000)
-  bits = build_static_mnist.binarize(intensities, seed=0).reshape(3, -1)
-  assert bits[0].sum() == 0
-  assert bits[1].mean() == pytest.approx(0.2, abs=3 * 0.002)
-  assert bits[2].mean() == 1
-  again = build_static_mnist.binarize(intensities, seed=0)
-  np.testing.assert_array_equal(again, bits.reshape(-1))
-
-
 def test_file_round_trip_and_wrong_size(tmp_path, static):
   path = tmp_path / 'x.npz'
   images = np.zeros([70_000, 28, 28, 1], np.uint8)

@@ -1,5 +1,6 @@
 """The training step on every path, and the loop that can be stopped."""
 
+import dataclasses
 import itertools
 import os
 import signal
@@ -26,12 +27,15 @@ def tiny_config(**kwargs):
 def run_steps(config, tiny, strategy=None, jit_compile=False, count=3):
   """Trains `count` steps; returns rates, distortions and the model."""
   strategy = strategy or training.get_strategy('one_device')
+  pixels = tiny.train.images
+  if config.binarization == 'dynamic':
+    pixels = tiny.train_intensities
   with strategy.scope():
     model = models.build(config, tiny.train.images)
     optimizer = training.make_optimizer(
       config, model.trainable_variables, config.total_steps(64)
     )
-    images = tf.Variable(tiny.train.images, trainable=False)
+    images = tf.Variable(pixels, trainable=False)
   train_steps = training.make_train_steps(
     config, model, optimizer, images, strategy, jit_compile
   )
@@ -69,6 +73,60 @@ def test_two_devices_give_the_result_of_one(tiny, encoder):
   np.testing.assert_allclose(distortions, one_distortions, rtol=1e-4)
   for a, b in zip(weights(one), weights(two), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.fixture
+def grey(tiny):
+  """The tiny data set with intensities: paler strokes, greyer grounds."""
+  intensities = np.where(tiny.train.images, 200, 20).astype(np.uint8)
+  return dataclasses.replace(tiny, train_intensities=intensities)
+
+
+def dynamic_config(**kwargs):
+  return tiny_config(dataset='omniglot', binarization='dynamic', **kwargs)
+
+
+def test_two_devices_draw_the_pixels_of_one(grey):
+  config = dynamic_config()
+  one_rates, one_distortions, one = run_steps(config, grey)
+  mirrored = training.get_strategy('mirrored')
+  rates, distortions, two = run_steps(config, grey, mirrored)
+  np.testing.assert_allclose(rates, one_rates, rtol=1e-3)
+  np.testing.assert_allclose(distortions, one_distortions, rtol=1e-4)
+  for a, b in zip(weights(one), weights(two), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_pixels_are_drawn_afresh_for_each_step_with_their_intensity():
+  intensities = tf.reshape(
+    tf.repeat(tf.constant([0, 51, 255], tf.uint8), 40_000), [4, 3, 10_000, 1]
+  )
+  draw = lambda step, replica, replicas: (  # noqa: E731
+    training._draw_pixels(7, step, intensities, replica, replicas).numpy()
+  )
+  first = draw(0, 0, 1)
+  flat = first.reshape(3, -1)
+  assert flat[0].sum() == 0
+  assert flat[1].mean() == pytest.approx(0.2, abs=3 * 0.002)
+  assert flat[2].mean() == 1
+  np.testing.assert_array_equal(draw(0, 0, 1), first)
+  assert not np.array_equal(draw(1, 0, 1), first)
+  # Two replicas with the same images do not draw the same.
+  assert not np.array_equal(draw(0, 0, 2), draw(0, 1, 2))
+
+
+def test_dynamic_binarization_changes_the_result_and_resumes(grey, tmp_path):
+  config = dynamic_config(steps=4)
+  training.train(config, grey, tmp_path / 'a', steps_per_call=4)
+  training.train(config, grey, tmp_path / 'b', steps_per_call=1)
+  dynamic = final_weights(config, tmp_path / 'a', grey)
+  again = final_weights(config, tmp_path / 'b', grey)
+  static = tiny_config(dataset='omniglot', steps=4)
+  training.train(static, grey, tmp_path / 'c')
+  fixed = final_weights(static, tmp_path / 'c', grey)
+  for a, b, c in zip(dynamic, again, fixed, strict=True):
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(tiny):

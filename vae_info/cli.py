@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from absl import flags, logging
 
-from vae_info.config import UserError
+from vae_info.config import Config, UserError
 
 FINISHED = 'finished.json'  # Only a run that ended has this file.
 
@@ -34,7 +34,7 @@ def define_run(help_text: str) -> None:
 
 
 def define_data_flags() -> None:
-  """`--data_dir`."""
+  """`--data_dir` and `--cache_dir`."""
   flags.DEFINE_string(
     'data_dir',
     None,
@@ -42,6 +42,38 @@ def define_data_flags() -> None:
     "default is TensorFlow Datasets' own: TFDS_DATA_DIR, or else "
     '~/tensorflow_datasets.',
   )
+  flags.DEFINE_string(
+    'cache_dir',
+    None,
+    'Folder to keep what takes long to compute from data. The default is '
+    'vae_info in XDG_CACHE_HOME, or else in ~/.cache.',
+  )
+
+
+def load_dataset(config: Config):
+  """The `datasets.Dataset` of a config, from where the flags say."""
+  from vae_info import datasets  # Later than the flags' own checks.
+
+  values = flags.FLAGS
+  return datasets.load(
+    config.dataset, values.data_dir, values.cache_dir, config.binarization
+  )
+
+
+def chosen_tasks(task: str | None, dataset) -> list[str]:
+  """The one task that `--task` names, or all of the `datasets.Dataset`'s.
+
+  Raises:
+    UserError: It has no such task.
+  """
+  if task is None:
+    return list(dataset.num_classes)
+  if task not in dataset.num_classes:
+    raise UserError(
+      f'unknown task {task!r} of {dataset.name}; expected one of '
+      f'{", ".join(dataset.num_classes)}'
+    )
+  return [task]
 
 
 def no_arguments(argv: list[str]) -> None:

@@ -9,8 +9,10 @@ import json
 import math
 import pathlib
 
+DATASETS = ('static_mnist', 'binarized_mnist', 'omniglot', 'omniglot_lake')
+BINARY_DATASETS = ('static_mnist', 'binarized_mnist')
+BINARIZATIONS = ('static', 'dynamic', 'threshold')
 # A test compares these with the dicts that hold the classes.
-DATASETS = ('static_mnist',)
 ENCODERS = ('conv', 'iaf')
 DECODERS = ('deconvolutional', 'autoregressive')
 MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior')
@@ -51,7 +53,18 @@ def _network(default: str, what: str, names: tuple[str, ...]):
 class Config:
   """Everything that a training's result depends on, and nothing else."""
 
-  dataset: str = _option('static_mnist', 'Data set to train on.', DATASETS)
+  dataset: str = _option(
+    'static_mnist',
+    f'Data set to train on: {", ".join(DATASETS)}, or tfds:NAME for a set of '
+    'images and labels of TensorFlow Datasets.',
+  )
+  binarization: str = _option(
+    'static',
+    'How intensities become pixels 0 and 1: "static" draws them once, '
+    '"dynamic" draws those of training images afresh for each step, '
+    '"threshold" takes 1 above 0.5. MNIST of the first two is binary already.',
+    BINARIZATIONS,
+  )
   encoder: str = _network('conv', 'Encoder p(z|x)', ENCODERS)
   decoder: str = _network('deconvolutional', 'Decoder d(x|z)', DECODERS)
   marginal: str = _network('gaussian', 'Marginal m(z)', MARGINALS)
@@ -109,6 +122,7 @@ class Config:
         _check_choice(field.name, value, field.metadata['choices'])
       if isinstance(value, float) and math.isinf(value):
         raise UserError(f'{field.name} must be finite, got {value}')
+    check_data(self.dataset, self.binarization)
     for part, names in (
       ('encoder', ENCODERS),
       ('decoder', DECODERS),
@@ -212,6 +226,18 @@ class Config:
       for field in dataclasses.fields(self)
       if getattr(self, field.name) != getattr(other, field.name)
     ]
+
+
+def check_data(dataset: str, binarization: str) -> None:
+  """Raises `UserError` unless there can be such a data set."""
+  if not dataset.startswith('tfds:') or dataset == 'tfds:':
+    _check_choice('dataset', dataset, (*DATASETS, 'tfds:NAME'))
+  _check_choice('binarization', binarization, BINARIZATIONS)
+  if dataset in BINARY_DATASETS and binarization != 'static':
+    raise UserError(
+      f'{dataset} has only binary images, so its binarization is static, not '
+      f'{binarization}; tfds:mnist has intensities'
+    )
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

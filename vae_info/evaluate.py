@@ -27,6 +27,9 @@ def define_flags() -> None:
     'finished run under RUNS_DIR without an evaluation newer than its '
     'checkpoint.'
   )
+  flags.DEFINE_string(
+    'task', None, "Labels to evaluate; by default all of the data set's."
+  )
   cli.define_data_flags()
   flags.DEFINE_integer(
     'num_samples',
@@ -40,11 +43,24 @@ def define_flags() -> None:
     'Images at once; it changes memory and speed, not the numbers.',
     lower_bound=1,
   )
+  flags.DEFINE_float(
+    'entropy_estimate',
+    None,
+    'H(X) in nats for the table of results, in place of the published estimate '
+    'for the data set.',
+    lower_bound=0.0,
+  )
   cli.define_classifier_flags()
 
 
-def runs_to_evaluate(runs_dir: pathlib.Path) -> list[pathlib.Path]:
+def runs_to_evaluate(
+  runs_dir: pathlib.Path, task: str | None = None
+) -> list[pathlib.Path]:
   """Finished runs whose evaluation is missing or older than the training.
+
+  Args:
+    runs_dir: Holds them.
+    task: If given, an evaluation without it counts as missing.
 
   Raises:
     UserError: There is no finished run at all.
@@ -57,26 +73,37 @@ def runs_to_evaluate(runs_dir: pathlib.Path) -> list[pathlib.Path]:
     )
   todo = []
   for run in finished:
-    evaluated = run / results.EVALUATION
-    if not (
-      evaluated.exists()
-      and evaluated.stat().st_mtime >= (run / cli.FINISHED).stat().st_mtime
-    ):
+    rows = current_rows(run)
+    if not rows or (task and task not in [row['task'] for row in rows]):
       todo.append(run)
   return todo
+
+
+def current_rows(run: pathlib.Path) -> list[dict]:
+  """The rows of a run's evaluation; none unless it is good and up to date."""
+  evaluated = run / results.EVALUATION
+  finished = run / cli.FINISHED
+  if not (
+    evaluated.exists() and evaluated.stat().st_mtime >= finished.stat().st_mtime
+  ):
+    return []
+  try:
+    return results.read_run(evaluated)
+  except UserError:
+    return []  # Damaged, or of another version: it is made again.
 
 
 def evaluate_run(run: pathlib.Path) -> list[dict]:
   """Evaluates one run, and fits the classifiers that it lacks.
 
   Returns:
-    A row of the table of results for each task.
+    A row of the table of results for each task that was asked for.
   """
   from vae_info import checkpoints, datasets, evaluation, model as models
 
   config = Config.read(run / 'config.json')
-  finished = checkpoints.read_finished(run)
-  dataset = datasets.load(config.dataset, FLAGS.data_dir)
+  dataset = cli.load_dataset(config)
+  tasks = cli.chosen_tasks(FLAGS.task, dataset)
   # Whatever it was trained in, it is evaluated in float32.
   model = models.build(
     dataclasses.replace(config, precision='float32'), dataset.train.images
@@ -86,36 +113,58 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
   rates, distortions = evaluation.rate_and_distortion(
     model, dataset.test.images, *options
   )
+  given = FLAGS.entropy_estimate
+  facts = dataclasses.asdict(config) | checkpoints.read_finished(run)
+  facts |= {
+    'run': run.name,
+    'method': 'vae',
+    'input_entropy': dataset.entropy_estimate if given is None else given,
+    'num_samples': FLAGS.num_samples,
+    **estimates(
+      rate=rates,
+      distortion=distortions,
+      rate_plus_distortion=rates + distortions,
+    ),
+  }
   rows = []
-  for task in dataset.num_classes:
+  for task in tasks:
     classifier, settings = stored_or_fitted(run, config, model, dataset, task)
     labels = dataset.test.labels[task]
     losses, right = evaluation.label_distortion(
       model, classifier, dataset.test.images, labels, *options
     )
-    facts = dataclasses.asdict(config) | finished
-    facts |= {
-      'run': run.name,
+    row = facts | {
       'task': task,
-      'method': 'vae',
       'classifier': settings.family,
       'label_entropy': datasets.label_entropy(labels),
-      'num_samples': FLAGS.num_samples,
+      **estimates(label_distortion=losses, label_accuracy=right),
     }
-    for name, values in (
-      ('rate', rates),
-      ('distortion', distortions),
-      ('rate_plus_distortion', rates + distortions),
-      ('label_distortion', losses),
-      ('label_accuracy', right),
-    ):
-      estimate = evaluation.Estimate.of(values)
-      facts |= {name: estimate.mean, f'{name}_stderr': estimate.stderr}
-    rows.append({name: facts[name] for name in results.COLUMNS})
+    rows.append({name: row[name] for name in results.COLUMNS})
+  write(run, rows)
+  return rows
+
+
+def write(run: pathlib.Path, rows: list[dict]) -> None:
+  """Writes the evaluation; tasks that `--task` left out keep their rows."""
+  from vae_info import checkpoints
+
+  if FLAGS.task:
+    old = [row for row in current_rows(run) if row['task'] != FLAGS.task]
+    rows = old + rows
   checkpoints.write_atomically(
     run / results.EVALUATION, json.dumps({'rows': rows}, indent=2) + '\n'
   )
-  return rows
+
+
+def estimates(**values) -> dict[str, float]:
+  """Columns NAME and NAME_stderr of per-image values, float `[N]` each."""
+  from vae_info import evaluation
+
+  columns = {}
+  for name, array in values.items():
+    estimate = evaluation.Estimate.of(array)
+    columns |= {name: estimate.mean, f'{name}_stderr': estimate.stderr}
+  return columns
 
 
 def stored_or_fitted(run, config, model, dataset, task):
@@ -175,7 +224,7 @@ def main(argv):
   cli.no_arguments(argv)
   cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
   if FLAGS.run is None:
-    runs = runs_to_evaluate(pathlib.Path(FLAGS.runs_dir))
+    runs = runs_to_evaluate(pathlib.Path(FLAGS.runs_dir), FLAGS.task)
     if not runs:
       print('every finished run has its evaluation; --run=DIR does one again')
       return

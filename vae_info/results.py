@@ -20,6 +20,7 @@ EVALUATION = 'evaluation.json'
 COLUMNS = (
   'run',  # Name of the run directory.
   'dataset',
+  'binarization',
   'task',  # Which labels: `digit` for MNIST.
   'method',  # `vae`, or a baseline's name.
   'encoder',
@@ -44,6 +45,7 @@ COLUMNS = (
   'label_accuracy',
   'label_accuracy_stderr',
   'label_entropy',  # H(Y) of the test labels.
+  'input_entropy',  # H(X), published or told; empty where nobody knows.
   'num_samples',  # Codes for each test image.
   'train_seconds',
   'device',

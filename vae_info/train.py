@@ -106,10 +106,10 @@ def main(argv):
   print(f'run directory: {run}')
   # Only now: flags are checked, and importing TensorFlow takes seconds.
   cli.quiet_tensorflow()
-  from vae_info import datasets, interruption, provenance, training
+  from vae_info import interruption, provenance, training
 
   print(f'device: {provenance.device()}', flush=True)
-  dataset = datasets.load(config.dataset, FLAGS.data_dir)
+  dataset = cli.load_dataset(config)
   try:
     training.train(
       config,

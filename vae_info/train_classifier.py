@@ -34,17 +34,11 @@ def main(argv):
   config = Config.read(run / 'config.json')
   cli.check_finished(run)
   cli.quiet_tensorflow()
-  from vae_info import checkpoints, classifiers, datasets, model as models
+  from vae_info import checkpoints, classifiers, model as models
 
   settings = classifiers.Settings(**cli.classifier_settings(config.seed))
-  dataset = datasets.load(config.dataset, FLAGS.data_dir)
-  tasks = [FLAGS.task] if FLAGS.task else list(dataset.num_classes)
-  for task in tasks:
-    if task not in dataset.num_classes:
-      raise UserError(
-        f'unknown task {task!r} of {config.dataset}; expected one of '
-        f'{", ".join(dataset.num_classes)}'
-      )
+  dataset = cli.load_dataset(config)
+  tasks = cli.chosen_tasks(FLAGS.task, dataset)
   model = models.build(config, dataset.train.images)
   checkpoints.restore_model(model, run)
   step = checkpoints.read_finished(run)['step']

@@ -135,7 +135,10 @@ def make_replica_step(
     context = tf.distribute.get_replica_context()
     replica = context.replica_id_in_sync_group
     mine = tf.reshape(indices, [replicas, -1])[replica]
-    batch = tf.cast(tf.gather(images, mine), tf.float32)
+    batch = tf.gather(images, mine)
+    if config.binarization == 'dynamic':
+      batch = _draw_pixels(config.seed, step, batch, replica, replicas)
+    batch = tf.cast(batch, tf.float32)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
     beta = tf.constant(config.beta)
     if annealing_steps:
@@ -158,6 +161,18 @@ def make_replica_step(
     return rate, distortion
 
   return replica_step
+
+
+def _draw_pixels(seed, step, intensities, replica, replicas):
+  """Draws each pixel as Bernoulli(intensity / 255): booleans, same shape.
+
+  As for the codes, draws are for the whole batch, of which a replica takes its
+  own.
+  """
+  shape = [replicas, *intensities.shape]
+  seed = randomness.stateless_seed(seed, 'pixels', step)
+  thresholds = tf.random.stateless_uniform(shape, seed, 0, 255, tf.int32)
+  return thresholds[replica] < tf.cast(intensities, tf.int32)
 
 
 def _update(optimizer, variables, gradients):
@@ -196,7 +211,8 @@ def make_train_steps(
     config: Of the run.
     model: As `model.build` makes it, in the strategy's scope.
     optimizer: As `make_optimizer` makes it, in the strategy's scope.
-    images: uint8 `[N, H, W, 1]`, the training split, on the device.
+    images: uint8 `[N, H, W, 1]`, the training split, on the device: 0 and 1,
+      or intensities 0..255 if the config's binarization is dynamic.
     strategy: Splits each batch evenly over its replicas.
     jit_compile: Whether XLA compiles the step. On CPUs it is slower.
 
@@ -305,7 +321,7 @@ def _train_to_the_end(
     model = models.build(config, dataset.train.images)
     optimizer = make_optimizer(config, model.trainable_variables, total)
     # A variable, so that each device has its copy.
-    images = tf.Variable(dataset.train.images, trainable=False)
+    images = tf.Variable(_pixels(config, dataset), trainable=False)
   seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
   manager = _restore(run, model=model, optimizer=optimizer, seconds=seconds)
   train_steps = make_train_steps(
@@ -347,6 +363,15 @@ def _train_to_the_end(
       if signals.received and step < total:
         raise Stopped(signals.received)
   return step, float(seconds.numpy())
+
+
+def _pixels(config, dataset):
+  """What lies on the device: intensities if they are drawn for each step."""
+  if config.binarization != 'dynamic':
+    return dataset.train.images
+  if dataset.train_intensities is None:
+    raise UserError(f'{dataset.name} was loaded without intensities')
+  return dataset.train_intensities
 
 
 def _restore(run, **objects):

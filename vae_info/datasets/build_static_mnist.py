@@ -11,6 +11,7 @@ import numpy as np
 from absl import app, flags
 
 from vae_info.datasets import static_mnist
+from vae_info.datasets.binarize import binarize
 
 FLAGS = flags.FLAGS
 
@@ -28,21 +29,6 @@ def define_flags() -> None:
     'File to write; by default the one inside the package.',
   )
   flags.DEFINE_integer('seed', 0, 'Seed of the binarisation.')
-
-
-def binarize(intensities: np.ndarray, seed: int) -> np.ndarray:
-  """Draws each pixel once as Bernoulli(intensity / 255).
-
-  Args:
-    intensities: uint8 of any shape.
-    seed: Of a counter-based generator, so the draws follow from it alone.
-
-  Returns:
-    uint8 of the same shape, 0 or 1. Intensity 0 always gives 0, 255 always 1.
-  """
-  generator = np.random.Generator(np.random.Philox(key=seed))
-  thresholds = generator.integers(0, 255, intensities.shape, dtype=np.uint8)
-  return (thresholds < intensities).astype(np.uint8)
 
 
 def main(argv):

@@ -1,0 +1,156 @@
+"""The static binarisation of MNIST by Larochelle & Murray (2011), with labels.
+
+50,000 / 10,000 / 10,000 images of TensorFlow Datasets' `binarized_mnist`, in
+its order. It has no labels; they are recovered from TensorFlow Datasets'
+`mnist` as in [2]: see `naive_bayes.py`. Training and validation images come
+from MNIST's 60,000 training images, test images from its 10,000 test images.
+
+    python -m vae_info.datasets.recover_labels
+
+reports how well that went.
+
+#### References
+
+[1]: Hugo Larochelle and Iain Murray. The Neural Autoregressive Distribution
+     Estimator. _AISTATS_, 2011.
+[2]: Emily Fertig, Aryan Arbabi and Alexander Alemi. Beta-VAEs can retain label
+     information even at high compression. _NeurIPS workshop on Bayesian Deep
+     Learning_, 2018.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from absl import logging
+
+from vae_info.config import UserError
+from vae_info.datasets import cache, naive_bayes, tfds_source
+
+SIZES = {'train': 50_000, 'validation': 10_000, 'test': 10_000}
+# Which of our splits are matched against which of MNIST's.
+SOURCES = {'train': ('train', 'validation'), 'test': ('test',)}
+VERSION = 1  # Of what is cached; another number makes it anew.
+
+
+def read(
+  data_dir: str | None, cache_dir: str | None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """Returns split name -> (uint8 `[N, 28, 28, 1]` of 0 and 1, int32 `[N]`).
+
+  Raises:
+    UserError: Data are missing or damaged.
+  """
+  arrays = recovered(data_dir, cache_dir)
+  return {
+    split: (
+      np.unpackbits(arrays[f'{split}/bits']).reshape([size, 28, 28, 1]),
+      arrays[f'{split}/digit'].astype(np.int32),
+    )
+    for split, size in SIZES.items()
+  }
+
+
+def recovered(data_dir: str | None, cache_dir: str | None) -> cache.Arrays:
+  """Packed images and recovered labels, from the cache if they are there.
+
+  Returns:
+    For each split, `SPLIT/bits`, and what `recover` gives.
+  """
+  source = tfds_source.find('binarized_mnist', data_dir)
+  mnist = tfds_source.find('mnist', data_dir)
+
+  def make():
+    images = {split: _read_images(source, split) for split in SIZES}
+    arrays = recover(images, read_mnist(mnist))
+    for split, pixels in images.items():
+      arrays[f'{split}/bits'] = np.packbits(pixels)
+    return arrays
+
+  key = {
+    'version': VERSION,
+    'clip': naive_bayes.CLIP,
+    'binarized_mnist': tfds_source.fingerprint(source),
+    'mnist': tfds_source.fingerprint(mnist),
+  }
+  return cache.load_or_make(cache_dir, 'binarized_mnist', key, make)
+
+
+def recover(
+  images: Mapping[str, np.ndarray],
+  mnist: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> cache.Arrays:
+  """Matches each split's images with MNIST's, and checks the counts.
+
+  Args:
+    images: From `train`, `validation` and `test` to uint8 `[N, ...]`, 0 and 1.
+    mnist: As `read_mnist` gives it.
+
+  Returns:
+    For each split, `SPLIT/digit`, uint8 `[N]`; `SPLIT/original`, int32 `[N]`,
+    the index in MNIST's split; `SPLIT/margin`, float32 `[N]`, as in
+    `naive_bayes.Matches`.
+  """
+  arrays = {}
+  for source, splits in SOURCES.items():
+    originals, digits = mnist[source]
+    title = ' and '.join(splits)
+    together = np.concatenate([images[split] for split in splits])
+    matches = naive_bayes.match(together, originals, title)
+    recovered_digits = digits[matches.best].astype(np.uint8)
+    wrong = count_mismatch(recovered_digits, digits)
+    if wrong:
+      logging.warning(
+        'recovered labels of %s: %d of %d disagree with the counts of '
+        "MNIST's digits",
+        title,
+        wrong,
+        len(together),
+      )
+    ends = np.cumsum([len(images[split]) for split in splits])[:-1]
+    for name, values in (
+      ('digit', recovered_digits),
+      ('original', matches.best),
+      ('margin', matches.margin),
+    ):
+      for split, part in zip(splits, np.split(values, ends), strict=True):
+        arrays[f'{split}/{name}'] = part
+  return arrays
+
+
+def count_mismatch(labels: np.ndarray, expected: np.ndarray) -> int:
+  """How many of `labels` are too many in their class; 0 if all counts agree.
+
+  Args:
+    labels: Integers `[N]`, 0..9.
+    expected: Integers `[M]`, 0..9, with the counts that there should be.
+  """
+  difference = np.bincount(labels, minlength=10) - np.bincount(
+    expected, minlength=10
+  )
+  return int(np.maximum(difference, 0).sum())
+
+
+def read_mnist(builder) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """MNIST's split name -> (uint8 `[N, 28, 28, 1]`, uint8 digits `[N]`)."""
+  result = {}
+  for split in SOURCES:
+    arrays = tfds_source.read(builder, split, lambda example: example)
+    images, digits = arrays['image'], arrays['label']
+    if images.shape[1:] != (28, 28, 1) or digits.min() < 0 or digits.max() > 9:
+      raise UserError(
+        f'{builder.data_path} is not MNIST: images of {images.shape[1:]}, '
+        f'labels from {digits.min()} to {digits.max()}'
+      )
+    result[split] = images, digits.astype(np.uint8)
+  return result
+
+
+def _read_images(builder, split):
+  images = tfds_source.read(builder, split, lambda example: example)['image']
+  expected = (SIZES[split], 28, 28, 1)
+  if images.shape != expected or images.max() > 1:
+    raise UserError(
+      f'{split} of {builder.data_path} should be {expected} of 0 and 1, found '
+      f'{images.shape} up to {images.max()}'
+    )
+  return images

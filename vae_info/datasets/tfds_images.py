@@ -1,0 +1,230 @@
+"""Any image classification set of TensorFlow Datasets: `tfds:NAME`.
+
+NAME is a builder's, with its config if it has some ('emnist/letters'). It has
+a feature `image`, which becomes one channel (Rec. 601 luma of colours, without
+an alpha channel) and is resized up to the next multiple of 4 if need be; images
+without a common size become 64x64.
+
+Its tasks are its labels: every ClassLabel and every yes-or-no feature, also
+within other features (for CelebA, the 40 attributes), and integers of the
+first level whose values can be classes. A task has its feature's name.
+
+The splits are TensorFlow Datasets' own where it has them. Without `test`, its
+`validation` is the test split, or else a fifth of `train`. Without another
+`validation`, as many images as are for test are taken from `train`, but at most
+a fifth: 10,000 of MNIST's. What is taken is random, by a fixed seed.
+"""
+
+import numpy as np
+
+from vae_info.config import UserError
+from vae_info.datasets import cache, omniglot, tfds_source
+
+MULTIPLE = 4  # Of height and width, which the networks need.
+SIDE = 64  # Of images that have no common size.
+SPLIT_SEED = 0
+VERSION = 1  # Of what is cached; another number makes it anew.
+
+
+def read(
+  name: str, data_dir: str | None, cache_dir: str | None
+) -> tuple[omniglot.Splits, dict[str, int]]:
+  """Splits as of `omniglot.read`, and the number of classes of each task.
+
+  Args:
+    name: A builder's.
+    data_dir: As `tfds_source.data_folder` takes it.
+    cache_dir: As `cache.folder` takes it.
+
+  Raises:
+    UserError: Data are missing or damaged, or have no images or no labels.
+  """
+  builder = tfds_source.find(name, data_dir)
+  features = builder.info.features
+  if 'image' not in features or len(features['image'].shape) != 3:
+    raise UserError(
+      f'tfds:{name} has no feature "image"; it has {", ".join(features)}'
+    )
+  tasks = label_features(features)
+  if not tasks:
+    raise UserError(
+      f'tfds:{name} has no labels among its features: {", ".join(features)}'
+    )
+  files = tfds_source.fingerprint(builder)
+
+  def make():
+    return _decode(builder, tasks)
+
+  if files:
+    key = {'version': VERSION, 'name': name, 'files': files}
+    stem = f'tfds-{name.replace("/", "-").replace(":", "-")}'
+    arrays = cache.load_or_make(cache_dir, stem, key, make)
+  else:
+    arrays = make()  # Nothing tells one content from another.
+  splits = _unpack(arrays)
+  if 'test' not in splits and 'validation' in splits:
+    splits['test'] = splits.pop('validation')
+  for number, split in enumerate(('test', 'validation')):
+    if split not in splits:
+      splits[split] = _take_from_train(splits, SPLIT_SEED + number)
+  return _with_classes(name, splits, tasks)
+
+
+def label_features(features) -> dict[str, tuple[tuple[str, ...], int | None]]:
+  """Task -> (keys that lead to the feature, number of classes if known).
+
+  Args:
+    features: A `tfds.features.FeaturesDict`.
+  """
+  found = {
+    path: classes
+    for path, classes in _walk(features)
+    # Deeper integers are no classes: CelebA has coordinates there.
+    if classes is not None or len(path) == 1
+  }
+  last_keys = [path[-1] for path in found]
+  tasks = {}
+  for path, classes in found.items():
+    unique = last_keys.count(path[-1]) == 1
+    task = (path[-1] if unique else '.'.join(path)).replace('/', '.')
+    tasks[task] = path, classes
+  return tasks
+
+
+def _walk(features, path=()):
+  """Paths of integer scalars, each with its number of classes or None."""
+  import tensorflow as tf
+  import tensorflow_datasets as tfds
+
+  for key, feature in features.items():
+    here = (*path, key)
+    if isinstance(feature, tfds.features.FeaturesDict):
+      yield from _walk(feature, here)
+    elif isinstance(feature, tfds.features.ClassLabel):
+      yield here, feature.num_classes
+    elif getattr(feature, 'shape', None) == () and not isinstance(
+      feature, tfds.features.Text
+    ):
+      dtype = tf.as_dtype(feature.dtype)
+      if dtype.is_bool or dtype.is_integer:
+        yield here, 2 if dtype.is_bool else None
+
+
+def to_intensities(image, shape: tuple[int, int]):
+  """One image as uint8 `[*shape, 1]`, and whether all of it was in [0, 1].
+
+  Args:
+    image: A tensor `[H, W, C]`: of integers from 0 to their largest, or of
+      floats from 0 to 1.
+    shape: Height and width that it shall have.
+  """
+  import tensorflow as tf
+
+  largest = image.dtype.max if image.dtype.is_integer else 1
+  image = tf.cast(image, tf.float32) / float(largest)
+  valid = tf.reduce_all((image >= 0.0) & (image <= 1.0))
+  if image.shape[-1] >= 3:
+    image = tf.image.rgb_to_grayscale(image[..., :3])
+  else:
+    image = image[..., :1]
+  if tuple(image.shape[:2]) != shape:
+    image = tf.image.resize(image, shape, antialias=True)
+  image = tf.clip_by_value(tf.round(255.0 * image), 0.0, 255.0)
+  return tf.cast(image, tf.uint8), valid
+
+
+def _decode(builder, tasks):
+  """Every split that is used, as flat arrays for the cache."""
+  height, width, _ = builder.info.features['image'].shape
+  shape = tuple(
+    SIDE if None in (height, width) else -(-side // MULTIPLE) * MULTIPLE
+    for side in (height, width)
+  )
+
+  def convert(example):
+    image, valid = to_intensities(example['image'], shape)
+    converted = {'image': image, 'valid': valid}
+    for task, (path, _) in tasks.items():
+      value = example
+      for key in path:
+        value = value[key]
+      converted[f'labels/{task}'] = value
+    return converted
+
+  # A builder that was never prepared, as in tests, does not know its splits.
+  known = set(builder.info.splits) or {'train', 'test'}
+  if 'train' not in known:
+    raise UserError(
+      f'tfds:{builder.name} has no split "train"; it has '
+      f'{", ".join(sorted(known))}'
+    )
+  arrays = {}
+  for split in ('train', 'validation', 'test'):
+    if split in known:
+      values = tfds_source.read(builder, split, convert)
+      if not values.pop('valid').all():
+        raise UserError(
+          f'{split} of {builder.data_path} has pixels outside [0, 1]'
+        )
+      arrays |= {f'{split}/{key}': value for key, value in values.items()}
+  return arrays
+
+
+def _unpack(arrays):
+  """From `SPLIT/image` and `SPLIT/labels/TASK` to splits."""
+  splits = {}
+  for key, images in arrays.items():
+    split, _, rest = key.partition('/')
+    if rest == 'image':
+      prefix = f'{split}/labels/'
+      labels = {
+        name.removeprefix(prefix): values
+        for name, values in arrays.items()
+        if name.startswith(prefix)
+      }
+      splits[split] = images, labels
+  return splits
+
+
+def _take_from_train(splits, seed):
+  """Takes a new split out of `train`, in place, and returns it."""
+  count = len(splits['train'][0]) // 5
+  if 'test' in splits:
+    count = min(count, len(splits['test'][0]))
+  splits['train'], taken = omniglot.hold_out(splits['train'], count, seed)
+  return taken
+
+
+def _with_classes(name, splits, tasks):
+  """Splits with int32 labels, and each task's number of classes.
+
+  An integer feature whose values cannot be classes is left out.
+  """
+  num_classes = {}
+  for task, (_, classes) in tasks.items():
+    values = [labels[task] for _, labels in splits.values()]
+    least = min(value.min() for value in values)
+    most = max(value.max() for value in values)
+    if classes is None and least >= 0 and most < len(values[0]):
+      classes = int(most) + 1
+    if classes is not None:
+      num_classes[task] = classes
+      # Checked here, where the numbers are still as they were.
+      if least < 0 or most >= classes:
+        raise UserError(
+          f'tfds:{name}: {task} should be from 0 to {classes - 1}, is from '
+          f'{least} to {most}'
+        )
+  if not num_classes:
+    raise UserError(
+      f'tfds:{name} has no labels: the values of {", ".join(tasks)} cannot be '
+      'classes'
+    )
+  splits = {
+    split: (
+      images,
+      {task: labels[task].astype(np.int32) for task in num_classes},
+    )
+    for split, (images, labels) in splits.items()
+  }
+  return splits, num_classes
