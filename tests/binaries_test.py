@@ -233,7 +233,7 @@ def test_an_unfinished_run_is_not_evaluated(busy):
     ('evaluate', ['--run={}'], 'is not a run directory'),
     ('evaluate', ['--classifier_hidden=2,x'], 'must be integers'),
     ('results', ['--runs_dir={}'], 'no evaluation.json'),
-    ('train_classifier', [], '--run is required'),
+    ('train_classifier', ['--runs_dir={}'], 'no finished run in'),
   ],
 )
 def test_mistakes_get_one_clear_line(tmp_path, module, flags, message):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from vae_info import results
+from vae_info import evaluate, results
 from vae_info.config import UserError
 
 
@@ -47,3 +47,15 @@ def test_a_damaged_evaluation_is_named(tmp_path, text):
   put(tmp_path, 'a').write_text(text)
   with pytest.raises(UserError, match='evaluation.json is damaged'):
     results.gather(tmp_path)
+
+
+def test_numbers_that_cannot_be_are_doubted():
+  names = ('rate', 'label_distortion', 'rate_plus_distortion')
+  good = dict.fromkeys([f'{name}_stderr' for name in names], 0.01)
+  good |= {'rate': 1.0, 'label_entropy': 2.3, 'label_distortion': 1.29}
+  good |= {'rate_plus_distortion': 79.76, 'input_entropy': 79.78}
+  assert evaluate.doubts(good) == []
+  assert 'below H(Y)' in evaluate.doubts(good | {'label_distortion': 1.2})[0]
+  bad = good | {'rate_plus_distortion': 79.7}
+  assert 'below 79.78' in evaluate.doubts(bad)[0]
+  assert evaluate.doubts(bad | {'input_entropy': None}) == []

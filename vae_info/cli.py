@@ -21,6 +21,21 @@ def check_finished(run: pathlib.Path) -> None:
     )
 
 
+def finished_runs(runs_dir: pathlib.Path) -> list[pathlib.Path]:
+  """The directories of finished runs, by name.
+
+  Raises:
+    UserError: There is none.
+  """
+  finished = sorted(path.parent for path in runs_dir.glob(f'*/{FINISHED}'))
+  if not finished:
+    raise UserError(
+      f'no finished run in {runs_dir}; first python -m vae_info.train '
+      f'--runs_dir={runs_dir}'
+    )
+  return finished
+
+
 def define_runs_dir() -> None:
   """`--runs_dir`."""
   flags.DEFINE_string(

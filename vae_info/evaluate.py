@@ -9,7 +9,9 @@ number is a mean over all test images, with its standard error, in nats.
 
 import dataclasses
 import json
+import math
 import pathlib
+import sys
 
 from absl import app, flags
 
@@ -65,14 +67,8 @@ def runs_to_evaluate(
   Raises:
     UserError: There is no finished run at all.
   """
-  finished = sorted(path.parent for path in runs_dir.glob(f'*/{cli.FINISHED}'))
-  if not finished:
-    raise UserError(
-      f'no finished run in {runs_dir}; first python -m vae_info.train '
-      f'--runs_dir={runs_dir}'
-    )
   todo = []
-  for run in finished:
+  for run in cli.finished_runs(runs_dir):
     rows = current_rows(run)
     if not rows or (task and task not in [row['task'] for row in rows]):
       todo.append(run)
@@ -99,16 +95,12 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
   Returns:
     A row of the table of results for each task that was asked for.
   """
-  from vae_info import checkpoints, datasets, evaluation, model as models
+  from vae_info import checkpoints, datasets, evaluation
 
   config = Config.read(run / 'config.json')
   dataset = cli.load_dataset(config)
   tasks = cli.chosen_tasks(FLAGS.task, dataset)
-  # Whatever it was trained in, it is evaluated in float32.
-  model = models.build(
-    dataclasses.replace(config, precision='float32'), dataset.train.images
-  )
-  checkpoints.restore_model(model, run)
+  model = evaluation.load_model(run, config, dataset.train.images)
   options = (FLAGS.num_samples, FLAGS.eval_batch_size, config.seed)
   rates, distortions = evaluation.rate_and_distortion(
     model, dataset.test.images, *options
@@ -220,6 +212,23 @@ def table(rows: list[dict]) -> str:
   )
 
 
+def doubts(row: dict) -> list[str]:
+  """What cannot be, by more than three standard errors: a cross-check."""
+  found = []
+  least = row['label_entropy'] - row['rate']
+  stderr = math.hypot(row['label_distortion_stderr'], row['rate_stderr'])
+  if row['label_distortion'] < least - 3 * stderr:
+    found.append(f'C is below H(Y) - R = {least:.3f}')
+  total, stderr = (
+    row['rate_plus_distortion'],
+    row['rate_plus_distortion_stderr'],
+  )
+  known = row['input_entropy']
+  if known is not None and total < known - 3 * stderr:
+    found.append(f'D + R is below {known}, the best that is known for H(X)')
+  return found
+
+
 def main(argv):
   cli.no_arguments(argv)
   cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
@@ -233,12 +242,22 @@ def main(argv):
     Config.read(runs[0] / 'config.json')
     cli.check_finished(runs[0])
   cli.quiet_tensorflow()
-  rows = []
+  rows, failed = [], 0
   for number, run in enumerate(runs, 1):
     print(f'evaluating {run} ({number} of {len(runs)})', flush=True)
-    rows += evaluate_run(run)
-  print('nats per test image, mean ± standard error:')
-  print(table(rows))
+    try:
+      rows += evaluate_run(run)
+    except UserError as error:  # The other runs may be good.
+      print(f'error: {error}', file=sys.stderr)
+      failed += 1
+  if rows:
+    print('nats per test image, mean ± standard error:')
+    print(table(rows))
+  for row in rows:
+    for doubt in doubts(row):
+      print(f'doubtful: {row["run"]}, {row["task"]}: {doubt}')
+  if failed:
+    sys.exit(1)
 
 
 if __name__ == '__main__':

@@ -7,12 +7,14 @@ images; an image's own value is first averaged over its codes.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from vae_info import objectives, randomness
+from vae_info import checkpoints, model as models, objectives, randomness
+from vae_info.config import Config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +58,26 @@ def map_batches(
     function(*batch).numpy()[:real] for real, batch in batches(size, *arrays)
   ]
   return np.concatenate(outputs)
+
+
+def load_model(
+  run: pathlib.Path, config: Config, images: np.ndarray
+) -> models.Model:
+  """The model of a finished run, with its weights.
+
+  Whatever it was trained in, it is evaluated in float32.
+
+  Args:
+    run: Directory with checkpoints.
+    config: Of the run.
+    images: Training images, as `model.build` takes them.
+
+  Raises:
+    UserError: There is no readable checkpoint, or it does not match.
+  """
+  model = models.build(dataclasses.replace(config, precision='float32'), images)
+  checkpoints.restore_model(model, run)
+  return model
 
 
 def encode(model, images: np.ndarray, batch_size: int) -> np.ndarray:

@@ -11,14 +11,17 @@ import pathlib
 from absl import app, flags
 
 from vae_info import cli
-from vae_info.config import Config, UserError
+from vae_info.config import Config
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
   """Defines every flag of this command."""
-  cli.define_run('Run directory of a finished training; required.')
+  cli.define_runs_dir()
+  cli.define_run(
+    'Run directory of a finished training; by default every one under RUNS_DIR.'
+  )
   flags.DEFINE_string(
     'task', None, "Labels to predict; by default all of the data set's."
   )
@@ -26,36 +29,38 @@ def define_flags() -> None:
   cli.define_classifier_flags()
 
 
-def main(argv):
-  cli.no_arguments(argv)
-  if FLAGS.run is None:
-    raise UserError('--run is required: the directory of a finished run')
-  run = pathlib.Path(FLAGS.run)
-  config = Config.read(run / 'config.json')
-  cli.check_finished(run)
-  cli.quiet_tensorflow()
-  from vae_info import checkpoints, classifiers, model as models
+def train_for_run(run: pathlib.Path) -> None:
+  """Fits the classifiers of one run, anew if it has any."""
+  from vae_info import checkpoints, classifiers, evaluation
 
+  config = Config.read(run / 'config.json')
   settings = classifiers.Settings(**cli.classifier_settings(config.seed))
   dataset = cli.load_dataset(config)
-  tasks = cli.chosen_tasks(FLAGS.task, dataset)
-  model = models.build(config, dataset.train.images)
-  checkpoints.restore_model(model, run)
+  model = evaluation.load_model(run, config, dataset.train.images)
   step = checkpoints.read_finished(run)['step']
-  for task in tasks:
+  for task in cli.chosen_tasks(FLAGS.task, dataset):
+    num_classes = dataset.num_classes[task]
     classifiers.fit_for_run(
-      run,
-      model,
-      dataset.train,
-      dataset.num_classes[task],
-      task,
-      settings,
-      step,
+      run, model, dataset.train, num_classes, task, settings, step
     )
     print(
       f'the classifier of {task} is in {run / "classifiers" / task}; next: '
       f'python -m vae_info.evaluate --run={run}'
     )
+
+
+def main(argv):
+  cli.no_arguments(argv)
+  cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
+  if FLAGS.run is None:
+    runs = cli.finished_runs(pathlib.Path(FLAGS.runs_dir))
+  else:
+    runs = [pathlib.Path(FLAGS.run)]
+    Config.read(runs[0] / 'config.json')
+    cli.check_finished(runs[0])
+  cli.quiet_tensorflow()
+  for run in runs:
+    train_for_run(run)
 
 
 if __name__ == '__main__':
