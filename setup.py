@@ -13,8 +13,8 @@ setuptools.setup(
   install_requires=[
     # tf-keras requires plain `tensorflow`; naming tensorflow-cpu here would
     # install two copies of TensorFlow into one folder.
-    'tensorflow>=2.20,<2.22',
-    'tf-keras>=2.20,<2.22',
+    'tensorflow>=2.21,<2.22',
+    'tf-keras>=2.21,<2.22',
     'tensorflow-probability>=0.25,<0.26',
     'tensorflow-datasets>=4.9.10',
     # Imported by tensorflow-datasets 4.9.10, which does not declare it.
@@ -28,6 +28,6 @@ setuptools.setup(
   ],
   extras_require={
     'dev': ['pytest>=8', 'ruff>=0.14', 'dill'],
-    'gpu': ['tensorflow[and-cuda]>=2.20,<2.22'],
+    'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],
   },
 )
