@@ -21,7 +21,7 @@ import tensorflow_probability as tfp
 import tqdm
 from absl import logging
 
-from vae_info import checkpoints, evaluation, layers, randomness
+from vae_info import checkpoints, layers, randomness
 from vae_info.config import UserError
 
 tfd = tfp.distributions
@@ -312,7 +312,8 @@ def load(
 def fit_for_run(
   run: pathlib.Path,
   model,
-  split,
+  train_parameters: np.ndarray,
+  labels: np.ndarray,
   num_classes: int,
   task: str,
   settings: Settings,
@@ -323,18 +324,18 @@ def fit_for_run(
   Args:
     run: Finished run directory.
     model: Restored from it.
-    split: The `datasets.Split` to fit to.
+    train_parameters: As `evaluation.encode` makes them, `[N, P]`.
+    labels: int32 `[N]`.
     num_classes: Of the task.
     task: Name of the labels.
     settings: Of the classifier.
     step: Of the model's checkpoint.
   """
   started = time.monotonic()
-  parameters = evaluation.encode(model, split.images, batch_size=500)
   classifier = fit_to_codes(
     model,
-    parameters,
-    split.labels[task],
+    train_parameters,
+    labels,
     num_classes,
     settings,
     title=f'classifier of {task}',

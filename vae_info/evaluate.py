@@ -8,6 +8,7 @@ number is a mean over all test images, with its standard error, in nats.
 """
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -118,9 +119,15 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
       rate_plus_distortion=rates + distortions,
     ),
   }
+  # Once for all tasks, and not at all where every classifier is there.
+  encode_train = functools.cache(
+    lambda: evaluation.encode(model, dataset.train.images)
+  )
   rows = []
   for task in tasks:
-    classifier, settings = stored_or_fitted(run, config, model, dataset, task)
+    classifier, settings = stored_or_fitted(
+      run, config, model, dataset, task, encode_train
+    )
     labels = dataset.test.labels[task]
     losses, right = evaluation.label_distortion(
       model, classifier, dataset.test.images, labels, *options
@@ -159,7 +166,7 @@ def estimates(**values) -> dict[str, float]:
   return columns
 
 
-def stored_or_fitted(run, config, model, dataset, task):
+def stored_or_fitted(run, config, model, dataset, task, encode_train):
   """The run's classifier of `task` and its settings.
 
   It is fitted where there is none, where the model has been trained further,
@@ -179,7 +186,14 @@ def stored_or_fitted(run, config, model, dataset, task):
   ):
     return stored
   classifier = classifiers.fit_for_run(
-    run, model, dataset.train, num_classes, task, wanted, step
+    run,
+    model,
+    encode_train(),
+    dataset.train.labels[task],
+    num_classes,
+    task,
+    wanted,
+    step,
   )
   return classifier, wanted
 

@@ -80,7 +80,7 @@ def load_model(
   return model
 
 
-def encode(model, images: np.ndarray, batch_size: int) -> np.ndarray:
+def encode(model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
   """The encoder's parameters for every image: float32 `[N, P]`."""
 
   @tf.function
@@ -124,19 +124,25 @@ def rate_and_distortion(
   draw = make_draw(model, parameters, seed, 'evaluation codes')
 
   @tf.function
-  def both(images, parameters, codes):
+  def both(codes, parameters, images):
     encoding = model.encoder.distribution(parameters)
     rates = objectives.rate(codes, encoding, model.marginal())
     likelihood = model.decoder(codes)
     distortions = objectives.distortion(tf.cast(images, tf.float32), likelihood)
     return tf.stack([rates, distortions], axis=-1)
 
+  return _mean_over_codes(
+    both, draw, num_samples, batch_size, parameters, images
+  )
+
+
+def _mean_over_codes(function, draw, num_samples, batch_size, *arrays):
+  """The columns of `function(codes, *arrays)`, averaged over draws."""
   values = [
-    map_batches(both, batch_size, images, parameters, draw(sample))
+    map_batches(function, batch_size, draw(sample), *arrays)
     for sample in range(num_samples)
   ]
-  rates, distortions = np.mean(values, axis=0, dtype=np.float64).T
-  return rates, distortions
+  return tuple(np.mean(values, axis=0, dtype=np.float64).T)
 
 
 def label_distortion(
@@ -168,9 +174,4 @@ def label_distortion(
     right = tf.cast(tf.equal(classes.mode(), labels), tf.float32)
     return tf.stack([objectives.label_distortion(labels, classes), right], -1)
 
-  values = [
-    map_batches(both, batch_size, draw(sample), labels)
-    for sample in range(num_samples)
-  ]
-  losses, right = np.mean(values, axis=0, dtype=np.float64).T
-  return losses, right
+  return _mean_over_codes(both, draw, num_samples, batch_size, labels)

@@ -38,10 +38,17 @@ def train_for_run(run: pathlib.Path) -> None:
   dataset = cli.load_dataset(config)
   model = evaluation.load_model(run, config, dataset.train.images)
   step = checkpoints.read_finished(run)['step']
+  parameters = evaluation.encode(model, dataset.train.images)
   for task in cli.chosen_tasks(FLAGS.task, dataset):
-    num_classes = dataset.num_classes[task]
     classifiers.fit_for_run(
-      run, model, dataset.train, num_classes, task, settings, step
+      run,
+      model,
+      parameters,
+      dataset.train.labels[task],
+      dataset.num_classes[task],
+      task,
+      settings,
+      step,
     )
     print(
       f'the classifier of {task} is in {run / "classifiers" / task}; next: '
