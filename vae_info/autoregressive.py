@@ -52,14 +52,18 @@ def pick(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
 
 
 def sample_by_full_passes(
-  network, context: tf.Tensor, uniforms: tf.Tensor
+  network,
+  context: tf.Tensor,
+  uniforms: tf.Tensor,
+  condition: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """Samples with one pass over the whole image for each position.
 
   Args:
-    network: Has `logits(symbols, context)`.
+    network: Has `logits(symbols, context, condition)`.
     context: `[N, ...]`, what the network makes of the codes.
     uniforms: `[N, rows, columns]` in [0, 1): the randomness, all of it.
+    condition: `[F]` or `[N, F]` for a range of betas.
 
   Returns:
     Symbols, int32 `[N, rows, columns]`.
@@ -68,7 +72,7 @@ def sample_by_full_passes(
   symbols = tf.zeros([count, rows * columns], tf.int32)
   for position in tf.range(rows * columns):
     grid = tf.reshape(symbols, [count, rows, columns])
-    logits = network.logits(grid, context)
+    logits = network.logits(grid, context, condition)
     logits = tf.reshape(logits, [count, rows * columns, -1])
     flat = tf.reshape(uniforms, [count, -1])
     drawn = pick(logits[:, position], flat[:, position])
@@ -86,6 +90,7 @@ class AutoregressiveImage(tfd.Distribution):
     context: tf.Tensor,
     batch_shape: tf.Tensor | tuple[int, ...],
     image_shape: tuple[int, int, int],
+    condition: tf.Tensor | None = None,
     validate_args: bool = False,
     allow_nan_stats: bool = True,
     name: str = 'AutoregressiveImage',
@@ -93,13 +98,14 @@ class AutoregressiveImage(tfd.Distribution):
     """Makes the distribution that a network gives in a context.
 
     Args:
-      network: Has an attribute `block`; `logits(symbols, context)`, int32
-        `[N, rows, columns]` -> `[N, rows, columns, 2**(block * block)]`; and
-        may have `sample(context, uniforms)`, faster than a full pass for each
-        position.
+      network: Has an attribute `block`; `logits(symbols, context, condition)`,
+        int32 `[N, rows, columns]` -> `[N, rows, columns, 2**(block * block)]`;
+        and may have `sample(context, uniforms, condition)`, faster than a full
+        pass for each position.
       context: `[N, ...]`, with N the product of `batch_shape`.
       batch_shape: Of the codes.
       image_shape: (H, W, 1), multiples of the network's block.
+      condition: `[F]` or `[N, F]` for a range of betas.
       validate_args: As in any `tfd.Distribution`.
       allow_nan_stats: As in any `tfd.Distribution`.
       name: As in any `tfd.Distribution`.
@@ -107,6 +113,7 @@ class AutoregressiveImage(tfd.Distribution):
     parameters = dict(locals())
     self._network = network
     self._context = context
+    self._condition = condition
     self._codes_shape = batch_shape
     self._image_shape = image_shape
     super().__init__(
@@ -143,29 +150,39 @@ class AutoregressiveImage(tfd.Distribution):
     )
     images = tf.reshape(images, [-1, *self._image_shape])
     symbols = to_symbols(images, self._network.block)
-    context = self._context
+    context, condition = self._context, self._condition
     if images.shape[0] is None or images.shape[0] != context.shape[0]:
       # More images than codes: each leading sample repeats the batch.
       repeats = tf.shape(images)[0] // tf.shape(context)[0]
-      context = tf.tile(context, [repeats] + [1] * (len(context.shape) - 1))
-    logits = self._network.logits(symbols, context)
+      context, condition = self._repeat(repeats)
+    logits = self._network.logits(symbols, context, condition)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
       labels=symbols, logits=tf.cast(logits, tf.float32)
     )
     return tf.reshape(-tf.reduce_sum(losses, axis=[1, 2]), shape)
 
+  def _repeat(self, times):
+    """Context and condition, one batch after the other."""
+    context, condition = self._context, self._condition
+    context = tf.tile(context, [times] + [1] * (len(context.shape) - 1))
+    if condition is not None and len(condition.shape) > 1:
+      condition = tf.tile(condition, [times, 1])
+    return context, condition
+
   def _sample_n(self, n, seed=None):
     height, width, _ = self._image_shape
     block = self._network.block
-    context = tf.tile(self._context, [n] + [1] * (len(self._context.shape) - 1))
+    context, condition = self._repeat(n)
     seed = tfp.random.sanitize_seed(seed, salt='AutoregressiveImage')
     uniforms = tf.random.stateless_uniform(
       [context.shape[0], height // block, width // block], seed
     )
     if hasattr(self._network, 'sample'):
-      symbols = self._network.sample(context, uniforms)
+      symbols = self._network.sample(context, uniforms, condition)
     else:
-      symbols = sample_by_full_passes(self._network, context, uniforms)
+      symbols = sample_by_full_passes(
+        self._network, context, uniforms, condition
+      )
     images = to_images(symbols, block)
     shape = [[n], self._batch_shape_tensor(), self._event_shape_tensor()]
     return tf.reshape(images, tf.concat(shape, axis=0))
@@ -181,7 +198,9 @@ class _Masked(tf.Module):
     taps: int `[T, 2]`, the places seen, as (rows up, columns right).
   """
 
-  def __init__(self, inputs, outputs, above, reach, self_too, rng, gain):
+  def __init__(
+    self, inputs, outputs, above, reach, self_too, rng, gain, conditions
+  ):
     super().__init__()
     mask = np.ones((above + 1, 2 * reach + 1, 1, 1), np.float32)
     mask[-1, reach + int(self_too) :] = 0
@@ -195,19 +214,29 @@ class _Masked(tf.Module):
       padding='VALID',
       gain=gain,
       mask=mask,
+      conditions=conditions,
     )
 
-  def __call__(self, x):
-    return self.conv(tf.pad(x, self._pads))
+  def __call__(self, x, condition):
+    return self.conv(tf.pad(x, self._pads), condition)
 
-  def flat(self, dtype):
-    """The seen part of the kernel, `[outputs, T inputs]`, and the bias."""
+  def flat(self, dtype, condition):
+    """The seen part of the kernel, `[outputs, T inputs]`, scale and shift.
+
+    The latter are `[outputs, 1]`, or `[outputs, N]` for as many conditions.
+    """
     conv = self.conv
     inputs, outputs = conv.kernel.shape[2:]
     kernel = tf.reshape(conv.kernel, [-1, inputs, outputs])
     kernel = tf.gather(kernel, np.flatnonzero(conv.mask))
     kernel = tf.transpose(tf.reshape(kernel, [-1, outputs]))
-    return tf.cast(kernel, dtype), tf.cast(conv.bias[:, None], dtype)
+    scale, shift = tf.ones([outputs]), conv.bias
+    if conv.modulation is not None:
+      scale, shift = conv.modulation.terms(condition, conv.bias)
+    return tf.cast(kernel, dtype), *(
+      tf.cast(tf.transpose(tf.reshape(y, [-1, outputs])), dtype)
+      for y in (scale, shift)
+    )
 
 
 class CausalStack(tf.Module):
@@ -223,7 +252,12 @@ class CausalStack(tf.Module):
   """
 
   def __init__(
-    self, width: int, depth: int, dtype: str, rng: np.random.Generator
+    self,
+    width: int,
+    depth: int,
+    dtype: str,
+    rng: np.random.Generator,
+    conditions: int = 0,
   ):
     super().__init__()
     self.block = 2
@@ -231,9 +265,10 @@ class CausalStack(tf.Module):
     self._dtype = dtype
     bits = self.block**2
     gain = math.sqrt(2.0)
-    self.first = _Masked(bits, width, 4, 4, False, rng, gain)
+    self.first = _Masked(bits, width, 4, 4, False, rng, gain, conditions)
     self.hidden = [
-      _Masked(width, width, 1, 1, True, rng, gain=0.7) for _ in range(depth)
+      _Masked(width, width, 1, 1, True, rng, 0.7, conditions)
+      for _ in range(depth)
     ]
     self.out = layers.Dense(width, 2**bits, rng, gain=0.1)
 
@@ -243,15 +278,25 @@ class CausalStack(tf.Module):
     bits = tf.bitwise.right_shift(symbols[..., None], places) & 1
     return tf.cast(2 * bits - 1, self._dtype)
 
-  def logits(self, symbols: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+  def logits(
+    self,
+    symbols: tf.Tensor,
+    context: tf.Tensor,
+    condition: tf.Tensor | None = None,
+  ) -> tf.Tensor:
     """int32 `[N, rows, columns]` -> float32 `[N, rows, columns, 16]`."""
-    x = self.first(self._bits(symbols))
+    x = self.first(self._bits(symbols), condition)
     for layer in self.hidden:
-      x += tf.nn.leaky_relu(layer(x))
+      x += tf.nn.leaky_relu(layer(x, condition))
     return tf.cast(self.out(tf.nn.leaky_relu(x + context)), tf.float32)
 
   @tf.function(jit_compile=True)
-  def sample(self, context: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+  def sample(
+    self,
+    context: tf.Tensor,
+    uniforms: tf.Tensor,
+    condition: tf.Tensor | None = None,
+  ) -> tf.Tensor:
     """As `sample_by_full_passes`, computing each activation just once.
 
     Every layer keeps its input at the positions drawn so far, [channels, N]
@@ -269,7 +314,8 @@ class CausalStack(tf.Module):
       for depth in depths
     ]
     flat = [
-      (*layer.flat(self._dtype), layer.taps @ (stride, 1)) for layer in network
+      (*layer.flat(self._dtype, condition), layer.taps @ (stride, 1))
+      for layer in network
     ]
     context = tf.reshape(context, [count, rows * columns, self.width])
     context = tf.transpose(context, [1, 2, 0])
@@ -279,9 +325,9 @@ class CausalStack(tf.Module):
       return tf.tensor_scatter_nd_update(grid, [[place]], value[None])
 
     def apply(layer, grid, place):
-      kernel, bias, taps = layer
+      kernel, scale, shift, taps = layer
       window = tf.reshape(tf.gather(grid, place + taps), [-1, count])
-      return tf.matmul(kernel, window) + bias
+      return tf.matmul(kernel, window) * scale + shift
 
     def step(position, symbols, grids):
       row, column = position // columns, position % columns

@@ -75,8 +75,10 @@ class Config:
     ARCHITECTURES,
   )
   latent_size: int = _option(64, 'Dimensions of the code.')
-  beta: float = _option(
-    1.0, 'Weight of the rate: the loss is D + beta R, in nats.'
+  beta: float | str = _option(
+    1.0,
+    'Weight of the rate: the loss is D + beta R, in nats. LOW:HIGH trains one '
+    'model for all betas in between.',
   )
   kl_annealing_epochs: float = _option(
     0.0, 'Epochs in which beta grows linearly from 0; 0 starts with beta.'
@@ -123,6 +125,9 @@ class Config:
       if isinstance(value, float) and math.isinf(value):
         raise UserError(f'{field.name} must be finite, got {value}')
     check_data(self.dataset, self.binarization)
+    object.__setattr__(self, 'beta', _parse_beta(self.beta))
+    if self.beta_range and self.free_nats:
+      raise UserError('free_nats needs one beta, not a range of them')
     for part, names in (
       ('encoder', ENCODERS),
       ('decoder', DECODERS),
@@ -132,7 +137,6 @@ class Config:
       if ':' not in value:
         _check_choice(part, value, (*names, 'package.module:ClassName'))
     for name, least in (
-      ('beta', 0),
       ('kl_annealing_epochs', 0),
       ('free_nats', 0),
       ('seed', 0),
@@ -178,6 +182,19 @@ class Config:
     return num_examples // self.batch_size
 
   @property
+  def beta_range(self) -> tuple[float, float] | None:
+    """The betas trained for, lowest and highest; None if it is one."""
+    if isinstance(self.beta, float):
+      return None
+    low, high = self.beta.split(':')
+    return float(low), float(high)
+
+  @property
+  def conditions(self) -> int:
+    """What each layer is told of beta, `conditioning.features`: how many."""
+    return 4 if self.beta_range else 0
+
+  @property
   def run_name(self) -> str:
     """A readable name that no other config has; it never changes.
 
@@ -185,7 +202,8 @@ class Config:
     default.
     """
     parts = [self.dataset, self.encoder, self.decoder, self.marginal]
-    parts += [self.architecture, f'beta{self.beta:.12g}', f'seed{self.seed}']
+    beta = self.beta if self.beta_range else f'{self.beta:.12g}'
+    parts += [self.architecture, f'beta{beta}', f'seed{self.seed}']
     told = {'dataset', 'encoder', 'decoder', 'marginal', 'architecture'}
     told |= {'beta', 'seed'}
     default = Config(architecture=self.architecture, decoder=self.decoder)
@@ -194,6 +212,8 @@ class Config:
       if field.name not in told and value != getattr(default, field.name):
         if self.steps is not None and field.name == 'epochs':
           continue  # Steps say it.
+        if isinstance(value, float):
+          value = f'{value:.12g}'  # 8 epochs, whether given as 8 or as 8.0.
         parts.append(f'{field.name}={value}')
     name = '_'.join(parts).replace(':', '-').replace('/', '-')
     if len(name) > 200:  # File names end at 255 bytes on most systems.
@@ -238,6 +258,31 @@ def check_data(dataset: str, binarization: str) -> None:
       f'{dataset} has only binary images, so its binarization is static, not '
       f'{binarization}; tfds:mnist has intensities'
     )
+
+
+def _parse_beta(text: float | str) -> float | str:
+  """A number, or a range in its one form: '0.1:10'."""
+  try:
+    betas = [float(part) for part in str(text).split(':')]
+  except ValueError:
+    betas = []
+  if len(betas) == 1:
+    beta = betas[0]
+    if math.isinf(beta):
+      raise UserError(f'beta must be finite, got {beta}')
+    if not beta >= 0:
+      raise UserError(f'beta must be at least 0, got {text}')
+    return beta
+  if len(betas) != 2:
+    raise UserError(
+      f'beta must be a number or a range LOW:HIGH of two, got {text!r}'
+    )
+  low, high = betas
+  if not 0 < low < high < math.inf:
+    raise UserError(
+      f'a range of betas LOW:HIGH needs 0 < LOW < HIGH, got {text!r}'
+    )
+  return f'{low:.12g}:{high:.12g}'
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

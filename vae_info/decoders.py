@@ -1,7 +1,7 @@
 """Decoders d(x|z): codes in, a distribution over binary images out.
 
 `decoder(codes)`: float32 `[..., B, L]` -> tfd.Distribution, batch `[..., B]`,
-event `[H, W, 1]`.
+event `[H, W, 1]`. For a range of betas, `decoder(codes, condition)`.
 
 - `deconvolutional`: independent Bernoulli pixels.
 - `autoregressive`: each pixel depends on the code and on the pixels before it.
@@ -19,6 +19,7 @@ also sees the row so far.
 [2]: Tim Salimans et al. PixelCNN++. _ICLR_, 2017.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -37,22 +38,24 @@ class _CompactBody(tf.Module):
 
   WIDTH = 64
 
-  def __init__(self, latent_size, image_shape, outputs, rng):
+  def __init__(self, latent_size, image_shape, outputs, rng, conditions):
     super().__init__()
     c = self.WIDTH
     self._coarse = (image_shape[0] // 4, image_shape[1] // 4, c)
+    gain = math.sqrt(2.0)
     self.code = layers.Dense(
-      latent_size, math.prod(self._coarse), rng, gain=math.sqrt(2.0)
+      latent_size, math.prod(self._coarse), rng, gain, conditions=conditions
     )
-    self.coarse = [layers.Conv(c, c, 3, rng, gain=0.7) for _ in range(2)]
-    self.up = layers.Conv(c, 4 * outputs, 1, rng, gain=math.sqrt(2.0))
+    conv = functools.partial(layers.Conv, rng=rng, conditions=conditions)
+    self.coarse = [conv(c, c, 3, gain=0.7) for _ in range(2)]
+    self.up = conv(c, 4 * outputs, 1, gain=gain)
 
-  def __call__(self, codes):
-    x = tf.nn.leaky_relu(self.code(codes))
+  def __call__(self, codes, condition):
+    x = tf.nn.leaky_relu(self.code(codes, condition))
     x = tf.reshape(x, [-1, *self._coarse])
     for layer in self.coarse:
-      x += tf.nn.leaky_relu(layer(x))
-    return tf.nn.depth_to_space(self.up(x), 2)
+      x += tf.nn.leaky_relu(layer(x, condition))
+    return tf.nn.depth_to_space(self.up(x, condition), 2)
 
 
 class _CompactDeconvolution(tf.Module):
@@ -60,31 +63,36 @@ class _CompactDeconvolution(tf.Module):
 
   WIDTH = 64
 
-  def __init__(self, latent_size, image_shape, rng):
+  def __init__(self, latent_size, image_shape, rng, conditions):
     super().__init__()
     c = self.WIDTH
-    self.body = _CompactBody(latent_size, image_shape, c, rng)
-    self.fine = [layers.Conv(c, c, 3, rng, gain=0.7) for _ in range(2)]
+    self.body = _CompactBody(latent_size, image_shape, c, rng, conditions)
+    conv = functools.partial(layers.Conv, rng=rng, conditions=conditions)
+    self.fine = [conv(c, c, 3, gain=0.7) for _ in range(2)]
     self.out = layers.Conv(c, 4 * image_shape[2], 3, rng, gain=0.5)
 
-  def __call__(self, codes):
-    x = tf.nn.leaky_relu(self.body(codes))
+  def __call__(self, codes, condition):
+    x = tf.nn.leaky_relu(self.body(codes, condition))
     for layer in self.fine:
-      x += tf.nn.leaky_relu(layer(x))
+      x += tf.nn.leaky_relu(layer(x, condition))
     return tf.nn.depth_to_space(self.out(x), 2)
 
 
 class _PaperDeconvolution(tf.Module):
   """Codes `[N, L]` -> logits `[N, H, W, 1]`, [1] appendix F."""
 
-  def __init__(self, latent_size, image_shape, rng):
+  def __init__(self, latent_size, image_shape, rng, conditions):
     super().__init__()
     height, width, channels = image_shape
     # A transposed convolution of a 1x1 image is a dense layer.
     self._coarse = (height // 4, width // 4, 64)
     gain = layers.GATED_GAIN
     self.code = layers.Dense(
-      latent_size, 2 * math.prod(self._coarse), rng, gain
+      latent_size,
+      2 * math.prod(self._coarse),
+      rng,
+      gain,
+      conditions=conditions,
     )
     self.hidden = []
     inputs = 64
@@ -96,16 +104,18 @@ class _PaperDeconvolution(tf.Module):
       (32, 4, 1),
     ):
       self.hidden.append(
-        layers.ConvTranspose(inputs, 2 * depth, kernel, rng, stride, gain)
+        layers.ConvTranspose(
+          inputs, 2 * depth, kernel, rng, stride, gain, conditions
+        )
       )
       inputs = depth
     self.out = layers.Conv(inputs, channels, 5, rng)
 
-  def __call__(self, codes):
-    x = layers.gated(self.code(codes))
+  def __call__(self, codes, condition):
+    x = layers.gated(self.code(codes, condition))
     x = tf.reshape(x, [-1, *self._coarse])
     for layer in self.hidden:
-      x = layers.gated(layer(x))
+      x = layers.gated(layer(x, condition))
     return self.out(x)
 
 
@@ -116,6 +126,15 @@ def _check_image_shape(image_shape, multiple):
       f'the decoder needs images of one channel whose height and width are '
       f'multiples of {multiple}, found {height} x {width} x {channels}'
     )
+
+
+def _flatten(codes, condition):
+  """Codes `[..., B, L]` -> `[N, L]`, and the condition to `[N, F]` likewise."""
+  if condition is not None and len(condition.shape) > 1:
+    size = condition.shape[-1]
+    shape = tf.concat([tf.shape(codes)[:-1], [size]], axis=0)
+    condition = tf.reshape(tf.broadcast_to(condition, shape), [-1, size])
+  return tf.reshape(codes, [-1, codes.shape[-1]]), condition
 
 
 class DeconvolutionalDecoder(tf.Module):
@@ -132,14 +151,16 @@ class DeconvolutionalDecoder(tf.Module):
     super().__init__()
     _check_image_shape(image_shape, 4)
     self.network = self.NETWORKS[config.architecture](
-      config.latent_size, image_shape, rng
+      config.latent_size, image_shape, rng, config.conditions
     )
     self._image_shape = image_shape
     self._dtype = config.precision
 
-  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
-    flat = tf.reshape(codes, [-1, codes.shape[-1]])
-    logits = self.network(tf.cast(flat, self._dtype))
+  def __call__(
+    self, codes: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tfd.Distribution:
+    flat, condition = _flatten(codes, condition)
+    logits = self.network(tf.cast(flat, self._dtype), condition)
     shape = tf.concat([tf.shape(codes)[:-1], self._image_shape], axis=0)
     logits = tf.reshape(tf.cast(logits, tf.float32), shape)
     return tfd.Independent(tfd.Bernoulli(logits=logits), 3)
@@ -152,11 +173,15 @@ class _CompactAutoregression(tf.Module):
 
   def __init__(self, config, image_shape, rng):
     super().__init__()
-    self.body = _CompactBody(config.latent_size, image_shape, self.WIDTH, rng)
-    self.pixels = CausalStack(self.WIDTH, self.DEPTH, config.precision, rng)
+    self.body = _CompactBody(
+      config.latent_size, image_shape, self.WIDTH, rng, config.conditions
+    )
+    self.pixels = CausalStack(
+      self.WIDTH, self.DEPTH, config.precision, rng, config.conditions
+    )
 
-  def context(self, codes):
-    return self.body(codes)
+  def context(self, codes, condition=None):
+    return self.body(codes, condition)
 
 
 class _PaperAutoregression(tf.Module):
@@ -166,12 +191,15 @@ class _PaperAutoregression(tf.Module):
     super().__init__()
     self._plane = image_shape[:2]
     self.code = layers.Dense(
-      config.latent_size, 2 * math.prod(self._plane), rng
+      config.latent_size,
+      2 * math.prod(self._plane),
+      rng,
+      conditions=config.conditions,
     )
-    self.pixels = pixel_cnn.PixelCnn(config.precision, rng)
+    self.pixels = pixel_cnn.PixelCnn(config.precision, rng, config.conditions)
 
-  def context(self, codes):
-    plane = layers.gated(self.code(codes))
+  def context(self, codes, condition=None):
+    plane = layers.gated(self.code(codes, condition))
     return tf.reshape(plane, [-1, *self._plane, 1])
 
 
@@ -192,13 +220,16 @@ class AutoregressiveDecoder(tf.Module):
     self._image_shape = image_shape
     self._dtype = config.precision
 
-  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
-    flat = tf.reshape(codes, [-1, codes.shape[-1]])
+  def __call__(
+    self, codes: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tfd.Distribution:
+    flat, condition = _flatten(codes, condition)
     return AutoregressiveImage(
       self.network.pixels,
-      self.network.context(tf.cast(flat, self._dtype)),
+      self.network.context(tf.cast(flat, self._dtype), condition),
       tf.shape(codes)[:-1],
       self._image_shape,
+      condition,
     )
 
 

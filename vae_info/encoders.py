@@ -5,7 +5,8 @@ An encoder has two halves, because the first is dear and the second is cheap:
     parameters(images)        [B, H, W, 1] in {0, 1} -> float32 [B, P]
     distribution(parameters)  [B, P] -> tfd.Distribution, batch [B], event [L]
 
-and `encoder(images)` is the one after the other. Codes can then be drawn again
+and `encoder(images)` is the one after the other; for a range of betas, each is
+also given a condition (see `conditioning.py`). Codes can then be drawn again
 and again, as the classifiers need, from parameters that were computed once.
 
 `conv` is a diagonal Gaussian, z = mu(x) + sigma(x) * epsilon. `iaf` pushes its
@@ -24,7 +25,9 @@ Not reproduced: the order between flow steps, which [1] does not give.
      Autoregressive Flow. _NeurIPS_, 2016.
 """
 
+import functools
 import math
+import types
 
 import numpy as np
 import tensorflow as tf
@@ -49,23 +52,27 @@ class _CompactTrunk(tf.Module):
 
   WIDTH = 64
 
-  def __init__(self, image_shape, outputs, rng, gain):
+  def __init__(self, image_shape, outputs, rng, gain, conditions):
     super().__init__()
     height, width, channels = image_shape
     c = self.WIDTH
-    self.fine_in = layers.Conv(4 * channels, c, 3, rng, gain=math.sqrt(2.0))
-    self.fine = layers.Conv(c, c, 3, rng, gain=0.7)
-    self.coarse_in = layers.Conv(4 * c, c, 1, rng, gain=math.sqrt(2.0))
-    self.coarse = [layers.Conv(c, c, 3, rng, gain=0.7) for _ in range(2)]
-    self.out = layers.Dense(height * width // 16 * c, outputs, rng, gain)
+    conv = functools.partial(layers.Conv, rng=rng, conditions=conditions)
+    self.fine_in = conv(4 * channels, c, 3, gain=math.sqrt(2.0))
+    self.fine = conv(c, c, 3, gain=0.7)
+    self.coarse_in = conv(4 * c, c, 1, gain=math.sqrt(2.0))
+    self.coarse = [conv(c, c, 3, gain=0.7) for _ in range(2)]
+    self.out = layers.Dense(
+      height * width // 16 * c, outputs, rng, gain, conditions=conditions
+    )
 
-  def __call__(self, x):
-    x = tf.nn.leaky_relu(self.fine_in(tf.nn.space_to_depth(x, 2)))
-    x += tf.nn.leaky_relu(self.fine(x))
-    x = tf.nn.leaky_relu(self.coarse_in(tf.nn.space_to_depth(x, 2)))
+  def __call__(self, x, condition):
+    x = tf.nn.leaky_relu(self.fine_in(tf.nn.space_to_depth(x, 2), condition))
+    x += tf.nn.leaky_relu(self.fine(x, condition))
+    x = tf.nn.leaky_relu(self.coarse_in(tf.nn.space_to_depth(x, 2), condition))
     for layer in self.coarse:
-      x += tf.nn.leaky_relu(layer(x))
-    return self.out(tf.reshape(x, [-1, math.prod(x.shape[1:])]))
+      x += tf.nn.leaky_relu(layer(x, condition))
+    x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
+    return self.out(x, condition)
 
 
 class _PaperTrunk(tf.Module):
@@ -74,32 +81,24 @@ class _PaperTrunk(tf.Module):
   `[B, H, W, 1] -> [B, outputs]`, H and W multiples of 4.
   """
 
-  def __init__(self, image_shape, outputs, rng, gain):
+  def __init__(self, image_shape, outputs, rng, gain, conditions):
     super().__init__()
     height, width, channels = image_shape
+    conv = functools.partial(
+      layers.Conv, rng=rng, gain=layers.GATED_GAIN, conditions=conditions
+    )
     self.hidden = []
     for depth, stride in ((32, 1), (32, 2), (64, 1), (64, 2)):
-      self.hidden.append(
-        layers.Conv(channels, 2 * depth, 5, rng, stride, gain=layers.GATED_GAIN)
-      )
+      self.hidden.append(conv(channels, 2 * depth, 5, stride=stride))
       channels = depth
     whole = (height // 4, width // 4)
-    self.hidden.append(
-      layers.Conv(
-        channels,
-        2 * 256,
-        whole,
-        rng,
-        padding='VALID',
-        gain=layers.GATED_GAIN,
-      )
-    )
-    self.out = layers.Dense(256, outputs, rng, gain)
+    self.hidden.append(conv(channels, 2 * 256, whole, padding='VALID'))
+    self.out = layers.Dense(256, outputs, rng, gain, conditions=conditions)
 
-  def __call__(self, x):
+  def __call__(self, x, condition):
     for layer in self.hidden:
-      x = layers.gated(layer(x))
-    return self.out(tf.reshape(x, [-1, 256]))
+      x = layers.gated(layer(x, condition))
+    return self.out(tf.reshape(x, [-1, 256]), condition)
 
 
 class ConvEncoder(tf.Module):
@@ -121,19 +120,23 @@ class ConvEncoder(tf.Module):
       )
     # A small gain: the first codes are near the standard normal.
     self.trunk = self.TRUNKS[config.architecture](
-      image_shape, 2 * config.latent_size, rng, gain=0.1
+      image_shape, 2 * config.latent_size, rng, 0.1, config.conditions
     )
     self._dtype = config.precision
 
-  def parameters(self, images: tf.Tensor) -> tf.Tensor:
+  def parameters(
+    self, images: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tf.Tensor:
     """Means and unconstrained scales: `[B, H, W, 1] -> [B, 2 L]`."""
     # The input is scaled to [-1, 1].
-    return tf.cast(
-      self.trunk(tf.cast(2.0 * images - 1.0, self._dtype)), 'float32'
-    )
+    images = tf.cast(2.0 * images - 1.0, self._dtype)
+    return tf.cast(self.trunk(images, condition), 'float32')
 
-  def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
+  def distribution(
+    self, parameters: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tfd.Distribution:
     """Batch `[B]`, event `[L]`."""
+    del condition  # The parameters have it in them.
     mean, scale = tf.split(parameters, 2, axis=-1)
     # Not MultivariateNormalDiag, which orders its draws otherwise: here n
     # draws for B images are, number for number, one draw for n B images.
@@ -141,17 +144,17 @@ class ConvEncoder(tf.Module):
       tfd.Normal(mean, tf.nn.softplus(scale) + MIN_SCALE), 1
     )
 
-  def __call__(self, images: tf.Tensor) -> tfd.Distribution:
-    return self.distribution(self.parameters(images))
+  def __call__(
+    self, images: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tfd.Distribution:
+    return self.distribution(self.parameters(images, condition), condition)
 
 
 class IafEncoder(tf.Module):
   """`ConvEncoder`, followed by an inverse autoregressive flow.
 
   Attributes:
-    base: The `ConvEncoder`.
-    flow: The bijector, the same for every image: p(z|x) is `base(x)` pushed
-      through it.
+    base: The `ConvEncoder`; p(z|x) is `base(x)` pushed through `flow()`.
   """
 
   HIDDEN = {'compact': (128, 128), 'paper': (640, 640, 640)}
@@ -166,29 +169,55 @@ class IafEncoder(tf.Module):
     self.base = ConvEncoder(config, image_shape, rng)
     # Kept as an attribute: a bijector does not track the networks inside it.
     self.mades = [
-      layers.Made(config.latent_size, self.HIDDEN[config.architecture], rng)
+      layers.Made(
+        config.latent_size,
+        self.HIDDEN[config.architecture],
+        rng,
+        config.conditions,
+      )
       for _ in range(4)
     ]
-    self.flow = tfb.Invert(autoregressive_flow(self.mades))
+    # Not a tuple, which a module would track.
+    self._newest = types.SimpleNamespace(condition=None, flow=None)
 
-  def parameters(self, images: tf.Tensor) -> tf.Tensor:
+  def flow(self, condition: tf.Tensor | None = None) -> tfb.Bijector:
+    """The bijector, the same for every image of one beta.
+
+    Called again with the same tensor it gives the same object, whose cache
+    then has the inverse of each code that was drawn through it.
+    """
+    newest = self._newest
+    if newest.flow is None or newest.condition is not condition:
+      newest.flow = tfb.Invert(autoregressive_flow(self.mades, condition))
+      newest.condition = condition
+    return newest.flow
+
+  def parameters(
+    self, images: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tf.Tensor:
     """As of `ConvEncoder`."""
-    return self.base.parameters(images)
+    return self.base.parameters(images, condition)
 
-  def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
+  def distribution(
+    self, parameters: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tfd.Distribution:
     """Batch `[B]`, event `[L]`.
 
     `log_prob` of its own sample is one pass; of any other tensor, L passes.
     """
     return tfd.TransformedDistribution(
-      self.base.distribution(parameters), self.flow
+      self.base.distribution(parameters), self.flow(condition)
     )
 
-  def __call__(self, images: tf.Tensor) -> tfd.Distribution:
-    return self.distribution(self.parameters(images))
+  def __call__(
+    self, images: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tfd.Distribution:
+    return self.distribution(self.parameters(images, condition), condition)
 
 
-def autoregressive_flow(mades: list[layers.Made]) -> tfb.Bijector:
+def autoregressive_flow(
+  mades: list[layers.Made], condition: tf.Tensor | None = None
+) -> tfb.Bijector:
   """Mean-only masked autoregressive flow, one step for each of `mades`.
 
   Event `[L]`; the order of dimensions is reversed between steps. `inverse` is
@@ -201,7 +230,8 @@ def autoregressive_flow(mades: list[layers.Made]) -> tfb.Bijector:
       steps.append(tfb.Permute(np.arange(size)[::-1].astype(np.int32)))
     steps.append(
       tfb.MaskedAutoregressiveFlow(
-        lambda y, made=made: (made(y), None), is_constant_jacobian=True
+        lambda y, made=made: (made(y, condition), None),
+        is_constant_jacobian=True,
       )
     )
   return tfb.Chain(steps)

@@ -4,6 +4,9 @@ Weights are drawn in numpy from the generator that is handed down, so that a
 network follows from (seed, part) alone. Weights are float32 and are cast to
 the dtype of what they are applied to, so that a network computes in the
 precision of its input.
+
+A layer made with `conditions=F` is called with a condition, `[F]` or `[B, F]`,
+that scales and shifts its outputs (see `conditioning.py`).
 """
 
 import math
@@ -20,6 +23,40 @@ def weights(
   return tf.Variable(stddev * rng.standard_normal(shape, dtype=np.float32))
 
 
+class Modulation(tf.Module):
+  """x -> (1 + scale) x + shift for each channel; it starts at x -> x.
+
+  Scale and shift are linear in the condition, `[F]` or `[B, F]`.
+  """
+
+  def __init__(self, conditions: int, channels: int):
+    super().__init__()
+    self.kernel = tf.Variable(tf.zeros([conditions, 2 * channels]))
+
+  def terms(
+    self, condition: tf.Tensor, bias: tf.Tensor | float = 0.0
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Scale and shift that do to x what the layer does to x + bias."""
+    both = tf.tensordot(condition, self.kernel, 1)
+    scale, shift = tf.split(both, 2, axis=-1)
+    scale += 1.0
+    return scale, shift + scale * bias
+
+  def __call__(
+    self, x: tf.Tensor, condition: tf.Tensor, bias: tf.Tensor | float = 0.0
+  ) -> tf.Tensor:
+    """Of `x + bias`: `[..., channels]`, or `[B, H, W, channels]`."""
+    scale, shift = self.terms(condition, bias)
+    if len(x.shape) == 4:
+      scale, shift = (y[..., None, None, :] for y in (scale, shift))
+    return x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype)
+
+
+def modulation(conditions: int, channels: int) -> Modulation | None:
+  """None for a layer that has no condition."""
+  return Modulation(conditions, channels) if conditions else None
+
+
 class Dense(tf.Module):
   """An affine map `[..., inputs] -> [..., outputs]`.
 
@@ -33,18 +70,20 @@ class Dense(tf.Module):
     rng: np.random.Generator,
     gain: float = 1.0,
     mask: np.ndarray | None = None,
+    conditions: int = 0,
   ):
     super().__init__()
     self.kernel = weights(rng, (inputs, outputs), inputs, gain)
     self.bias = tf.Variable(tf.zeros([outputs]))
+    self.modulation = modulation(conditions, outputs)
     self._mask = mask
 
-  def __call__(self, x: tf.Tensor) -> tf.Tensor:
+  def __call__(
+    self, x: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tf.Tensor:
     kernel = self.kernel if self._mask is None else self.kernel * self._mask
-    # bias_add and not `+`: oneDNN fuses it into the product.
-    return tf.nn.bias_add(
-      tf.matmul(x, tf.cast(kernel, x.dtype)), tf.cast(self.bias, x.dtype)
-    )
+    x = tf.matmul(x, tf.cast(kernel, x.dtype))
+    return _finish(x, self.bias, self.modulation, condition)
 
 
 class Conv(tf.Module):
@@ -64,6 +103,7 @@ class Conv(tf.Module):
     padding: str = 'SAME',
     gain: float = 1.0,
     mask: np.ndarray | None = None,
+    conditions: int = 0,
   ):
     super().__init__()
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
@@ -72,14 +112,17 @@ class Conv(tf.Module):
       rng, (height, width, inputs, outputs), taps * inputs, gain
     )
     self.bias = tf.Variable(tf.zeros([outputs]))
+    self.modulation = modulation(conditions, outputs)
     self.mask = mask
     self._stride = stride
     self._padding = padding
 
-  def __call__(self, x: tf.Tensor) -> tf.Tensor:
+  def __call__(
+    self, x: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tf.Tensor:
     kernel = self.kernel if self.mask is None else self.kernel * self.mask
     x = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), self._stride, self._padding)
-    return tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
+    return _finish(x, self.bias, self.modulation, condition)
 
 
 class ConvTranspose(tf.Module):
@@ -96,15 +139,19 @@ class ConvTranspose(tf.Module):
     rng: np.random.Generator,
     stride: int = 1,
     gain: float = 1.0,
+    conditions: int = 0,
   ):
     super().__init__()
     # Each output sums over a share of the taps: those that a stride leaves.
     fan_in = kernel * kernel * inputs // stride**2
     self.kernel = weights(rng, (kernel, kernel, outputs, inputs), fan_in, gain)
     self.bias = tf.Variable(tf.zeros([outputs]))
+    self.modulation = modulation(conditions, outputs)
     self._stride = stride
 
-  def __call__(self, x: tf.Tensor) -> tf.Tensor:
+  def __call__(
+    self, x: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tf.Tensor:
     outputs = self.kernel.shape[2]
     shape = [
       tf.shape(x)[0],
@@ -115,7 +162,15 @@ class ConvTranspose(tf.Module):
     x = tf.nn.conv2d_transpose(
       x, tf.cast(self.kernel, x.dtype), shape, self._stride, 'SAME'
     )
-    return tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
+    return _finish(x, self.bias, self.modulation, condition)
+
+
+def _finish(x, bias, modulation, condition):
+  """What every layer ends with."""
+  if modulation is not None:
+    return modulation(x, condition, bias)
+  # bias_add and not `+`: oneDNN fuses it into the product.
+  return tf.nn.bias_add(x, tf.cast(bias, x.dtype))
 
 
 # A gate takes away about two thirds of the variance; this gain gives it back.
@@ -140,7 +195,11 @@ class Made(tf.Module):
   """
 
   def __init__(
-    self, size: int, hidden: tuple[int, ...], rng: np.random.Generator
+    self,
+    size: int,
+    hidden: tuple[int, ...],
+    rng: np.random.Generator,
+    conditions: int = 0,
   ):
     super().__init__()
     # A unit of degree d sees inputs of degree up to d; outputs, degree below.
@@ -154,11 +213,13 @@ class Made(tf.Module):
     masks.append((inputs[None, :] > degrees[-1][:, None]).astype(np.float32))
     gains = [math.sqrt(2.0)] * len(hidden) + [0.01]
     self.layers = [
-      Dense(*mask.shape, rng, gain, mask)
+      Dense(*mask.shape, rng, gain, mask, conditions)
       for mask, gain in zip(masks, gains, strict=True)
     ]
 
-  def __call__(self, x: tf.Tensor) -> tf.Tensor:
+  def __call__(
+    self, x: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tf.Tensor:
     for layer in self.layers[:-1]:
-      x = tf.nn.relu(layer(x))
-    return self.layers[-1](x)
+      x = tf.nn.relu(layer(x, condition))
+    return self.layers[-1](x, condition)

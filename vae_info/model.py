@@ -1,6 +1,7 @@
 """A whole beta-VAE: `build(config, ...)` gives encoder, decoder, marginal."""
 
 import importlib
+import inspect
 from collections.abc import Mapping
 
 import numpy as np
@@ -57,7 +58,22 @@ def build(config: Config, images: np.ndarray) -> Model:
   decoder = find(config.decoder, DECODERS)(config, shape, rng('decoder'))
   make_marginal = find(config.marginal, MARGINALS)
   marginal = make_marginal(config, images, rng('marginal'), encoder)
+  if config.beta_range:
+    _check_condition(config.encoder, encoder.parameters)
+    _check_condition(config.encoder, encoder.distribution)
+    _check_condition(config.decoder, decoder)
+    _check_condition(config.marginal, marginal)
   return Model(encoder, decoder, marginal)
+
+
+def _check_condition(name, function):
+  """Raises `UserError` unless `function` can be told of beta."""
+  if 'condition' not in inspect.signature(function).parameters:
+    raise UserError(
+      f'{name} takes no condition, so it can be trained at one beta but not '
+      f'for a range of them: {getattr(function, "__name__", "__call__")}() '
+      'needs an argument condition'
+    )
 
 
 def find(name: str, known: Mapping[str, type]) -> type:

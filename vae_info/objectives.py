@@ -57,7 +57,20 @@ def label_distortion(
 
 
 def loss(
-  rates: tf.Tensor, distortions: tf.Tensor, beta: tf.Tensor | float
+  rates: tf.Tensor,
+  distortions: tf.Tensor,
+  beta: tf.Tensor | float,
+  weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
-  """mean(D) + beta mean(R), nats per image, a scalar ([1], section 2)."""
-  return tf.reduce_mean(distortions) + beta * tf.reduce_mean(rates)
+  """mean(D) + beta mean(R), nats per image, a scalar ([1], section 2).
+
+  Args:
+    rates: `[..., B]`.
+    distortions: `[..., B]`.
+    beta: A scalar, or `[B]` for a beta of each image.
+    weights: `[B]`, of each image's D + beta R, where these have betas of their
+      own; the loss is then in nats times weights.
+  """
+  if weights is None:
+    return tf.reduce_mean(distortions) + beta * tf.reduce_mean(rates)
+  return tf.reduce_mean(weights * (distortions + beta * rates))

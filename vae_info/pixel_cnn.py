@@ -31,58 +31,74 @@ def _elu(x):
 class _Causal(tf.Module):
   """A convolution that sees above ('above') or above and left ('left')."""
 
-  def __init__(self, side, inputs, outputs, rng, stride=1, gain=1.0):
+  def __init__(
+    self, side, inputs, outputs, rng, stride=1, gain=1.0, conditions=0
+  ):
     super().__init__()
     columns = 3 if side == 'above' else 2
     self._pads = [[0, 0], [1, 0], [1, columns - 2], [0, 0]]
     self.conv = layers.Conv(
-      inputs, outputs, (2, columns), rng, stride, 'VALID', gain
+      inputs,
+      outputs,
+      (2, columns),
+      rng,
+      stride,
+      'VALID',
+      gain,
+      conditions=conditions,
     )
 
-  def __call__(self, x):
-    return self.conv(tf.pad(x, self._pads))
+  def __call__(self, x, condition=None):
+    return self.conv(tf.pad(x, self._pads), condition)
 
 
 class _Residual(tf.Module):
   """x + a gated convolution of x, and of `more` where it is given."""
 
-  def __init__(self, side, depth, more, rng):
+  def __init__(self, side, depth, more, rng, conditions):
     super().__init__()
-    self.first = _Causal(side, 2 * depth, depth, rng)
+    self.first = _Causal(side, 2 * depth, depth, rng, conditions=conditions)
     self.more = layers.Dense(2 * more, depth, rng) if more else None
-    self.last = _Causal(side, 2 * depth, 2 * depth, rng, gain=0.1)
+    self.last = _Causal(
+      side, 2 * depth, 2 * depth, rng, gain=0.1, conditions=conditions
+    )
 
-  def __call__(self, x, more=None):
-    hidden = self.first(_elu(x))
+  def __call__(self, x, condition, more=None):
+    hidden = self.first(_elu(x), condition)
     if self.more is not None:
       hidden += self.more(_elu(more))
-    return x + layers.gated(self.last(_elu(hidden)))
+    return x + layers.gated(self.last(_elu(hidden), condition))
 
 
 class _Block(tf.Module):
   """Residual layers of both stacks; what is above is told to the left."""
 
-  def __init__(self, depth, count, shortcuts, rng):
+  def __init__(self, depth, count, shortcuts, rng, conditions):
     super().__init__()
     above = depth if shortcuts else 0
     left = 2 * depth if shortcuts else depth
-    self.above = [_Residual('above', depth, above, rng) for _ in range(count)]
-    self.left = [_Residual('left', depth, left, rng) for _ in range(count)]
+    self.above = [
+      _Residual('above', depth, above, rng, conditions) for _ in range(count)
+    ]
+    self.left = [
+      _Residual('left', depth, left, rng, conditions) for _ in range(count)
+    ]
 
-  def down(self, above, left, shortcuts):
+  def down(self, above, left, condition, shortcuts):
     """Appends each layer's output to the list `shortcuts`."""
     for layer_above, layer_left in zip(self.above, self.left, strict=True):
-      above = layer_above(above)
-      left = layer_left(left, above)
+      above = layer_above(above, condition)
+      left = layer_left(left, condition, above)
       shortcuts.append((above, left))
     return above, left
 
-  def up(self, above, left, shortcuts):
+  def up(self, above, left, condition, shortcuts):
     """Takes the newest off `shortcuts` for each layer."""
     for layer_above, layer_left in zip(self.above, self.left, strict=True):
       more_above, more_left = shortcuts.pop()
-      above = layer_above(above, more_above)
-      left = layer_left(left, tf.concat([above, more_left], axis=-1))
+      above = layer_above(above, condition, more_above)
+      more_left = tf.concat([above, more_left], axis=-1)
+      left = layer_left(left, condition, more_left)
     return above, left
 
 
@@ -91,7 +107,9 @@ class PixelCnn(tf.Module):
 
   DEPTH, LAYERS, SIZES = 64, 2, 3
 
-  def __init__(self, dtype: str, rng: np.random.Generator):
+  def __init__(
+    self, dtype: str, rng: np.random.Generator, conditions: int = 0
+  ):
     super().__init__()
     self.block = 1
     self._dtype = dtype
@@ -100,9 +118,13 @@ class PixelCnn(tf.Module):
     self.row_above = layers.Conv(inputs, depth, (1, 3), rng)
     self.column_left = layers.Conv(inputs, depth, (2, 1), rng, 1, 'VALID')
     self.down = [
-      _Block(depth, self.LAYERS, False, rng) for _ in range(self.SIZES)
+      _Block(depth, self.LAYERS, False, rng, conditions)
+      for _ in range(self.SIZES)
     ]
-    self.up = [_Block(depth, self.LAYERS, True, rng) for _ in range(self.SIZES)]
+    self.up = [
+      _Block(depth, self.LAYERS, True, rng, conditions)
+      for _ in range(self.SIZES)
+    ]
     sides = ('above', 'left')
     self.halve = [
       [_Causal(side, depth, depth, rng, stride=2) for side in sides]
@@ -114,7 +136,12 @@ class PixelCnn(tf.Module):
     ]
     self.out = layers.Dense(2 * depth, 1, rng, gain=0.1)
 
-  def logits(self, symbols: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
+  def logits(
+    self,
+    symbols: tf.Tensor,
+    context: tf.Tensor,
+    condition: tf.Tensor | None = None,
+  ) -> tf.Tensor:
     """Pixels int32 `[N, H, W]`, context `[N, H, W, 1]` -> `[N, H, W, 2]`."""
     pixels = tf.cast(2 * symbols[..., None] - 1, self._dtype)
     x = tf.concat([pixels, tf.cast(context, self._dtype)], axis=-1)
@@ -126,7 +153,7 @@ class PixelCnn(tf.Module):
       if size:
         halve_above, halve_left = self.halve[size - 1]
         above, left = halve_above(above), halve_left(left)
-      above, left = block.down(above, left, shortcuts)
+      above, left = block.down(above, left, condition, shortcuts)
     for size, block in enumerate(self.up):
       if size:
         # Each pixel of the smaller image makes four, all of them at or after
@@ -134,7 +161,7 @@ class PixelCnn(tf.Module):
         double_above, double_left = self.double[size - 1]
         above = tf.nn.depth_to_space(double_above(above), 2)
         left = tf.nn.depth_to_space(double_left(left), 2)
-      above, left = block.up(above, left, shortcuts)
+      above, left = block.up(above, left, condition, shortcuts)
     logits = tf.cast(self.out(_elu(left)), tf.float32)
     return tf.concat([tf.zeros_like(logits), logits], axis=-1)
 

@@ -14,7 +14,7 @@ class Progress(contextlib.AbstractContextManager):
 
   def __init__(self, config: Config, step: int, total: int):
     self._size = config.batch_size
-    self._beta = config.beta
+    self._beta = None if config.beta_range else config.beta
     self._terminal = sys.stderr.isatty()
     self._bar = tqdm.tqdm(
       total=total * self._size,
@@ -34,8 +34,9 @@ class Progress(contextlib.AbstractContextManager):
   def update(self, count: int, rate: float, distortion: float) -> None:
     """Counts steps, and shows the mean of the newest."""
     self._step += count
-    loss = distortion + self._beta * rate
-    self._text = f'R {rate:.2f}  D {distortion:.2f}  loss {loss:.2f}'
+    self._text = f'R {rate:.2f}  D {distortion:.2f}'
+    if self._beta is not None:  # Else these are means over betas.
+      self._text += f'  loss {distortion + self._beta * rate:.2f}'
     self._bar.set_postfix_str(self._text, refresh=False)
     self._bar.update(count * self._size)
 

@@ -1,12 +1,13 @@
 """TensorBoard summaries of a training: curves, and now and then pictures."""
 
+import math
 import pathlib
 from collections.abc import Mapping
 
 import tensorflow as tf
 from absl import logging
 
-from vae_info import randomness
+from vae_info import conditioning, randomness
 from vae_info.config import Config
 from vae_info.datasets import Dataset
 
@@ -23,6 +24,10 @@ class Writer:
     self._writer = tf.summary.create_file_writer(str(run / 'summaries'))
     self._pending = []
     self._seed = config.seed
+    # Of a range of betas, the pictures are at the one in the middle.
+    if config.beta_range:
+      middle = math.sqrt(math.prod(config.beta_range))
+      model = conditioning.at_beta(config, model, middle)
     self._model = model
     images = dataset.test.images[: SIDE * SIDE]
     self._images = tf.constant(images, tf.float32)

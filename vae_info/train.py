@@ -30,7 +30,8 @@ def define_flags() -> None:
         str: flags.DEFINE_string,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
-      }[(typing.get_args(field.type) or (field.type,))[0]]
+        float | str: flags.DEFINE_string,  # A number, or a range of them.
+      }[_flag_type(field)]
       define(field.name, field.default, text)
   cli.define_runs_dir()
   cli.define_run(
@@ -66,6 +67,12 @@ def define_flags() -> None:
     'Minutes between checkpoints; 0 writes one after every call.',
     lower_bound=0.0,
   )
+
+
+def _flag_type(field):
+  """The field's type, without `| None`."""
+  kinds = [k for k in typing.get_args(field.type) if k is not type(None)]
+  return field.type if len(kinds) != 1 else kinds[0]
 
 
 def config_from_flags() -> tuple[Config, pathlib.Path]:

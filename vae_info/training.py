@@ -16,6 +16,7 @@ import tf_keras
 
 from vae_info import (
   checkpoints,
+  conditioning,
   model as models,
   objectives,
   provenance,
@@ -140,27 +141,42 @@ def make_replica_step(
       batch = _draw_pixels(config.seed, step, batch, replica, replicas)
     batch = tf.cast(batch, tf.float32)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
-    beta = tf.constant(config.beta)
+    networks, beta, weights = model, config.beta, None
+    if config.beta_range:
+      log_betas = _draw_log_betas(config, model, step, replica, replicas)
+      condition = conditioning.features(config, log_betas)
+      networks = conditioning.ModelAt(model, condition)
+      beta = tf.exp(log_betas)
+      weights = conditioning.weights(beta)
     if annealing_steps:
       beta *= tf.minimum(1.0, tf.cast(step, tf.float32) / annealing_steps)
     variables = list(model.trainable_variables)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
-      encoding = model.encoder(batch)
+      encoding = networks.encoder(batch)
       # Draws for the whole batch, of which this replica takes its own: so the
       # result does not depend on how many replicas there are.
       codes = encoding.sample(replicas, seed=seed)
-      rates = objectives.rate(codes, encoding, model.marginal())[replica]
-      distortions = objectives.distortion(batch, model.decoder(codes[replica]))
+      rates = objectives.rate(codes, encoding, networks.marginal())[replica]
+      likelihood = networks.decoder(codes[replica])
+      distortions = objectives.distortion(batch, likelihood)
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
       if config.free_nats:
         everyones = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
         beta *= tf.cast(everyones > config.free_nats, tf.float32)
-      loss = objectives.loss(rates, distortions, beta) / replicas
+      loss = objectives.loss(rates, distortions, beta, weights) / replicas
     _update(optimizer, variables, tape.gradient(loss, variables))
     return rate, distortion
 
   return replica_step
+
+
+def _draw_log_betas(config, model, step, replica, replicas):
+  """Log betas of a replica's examples, which are a part of the batch's."""
+  distinct = getattr(model.marginal, 'distinct_betas', config.batch_size)
+  seed = randomness.stateless_seed(config.seed, 'betas', step)
+  log_betas = conditioning.draw_log_betas(config, seed, distinct)
+  return tf.reshape(log_betas, [replicas, -1])[replica]
 
 
 def _draw_pixels(seed, step, intensities, replica, replicas):
@@ -227,6 +243,13 @@ def make_train_steps(
   if config.batch_size % replicas:
     raise UserError(
       f'batch_size must be a multiple of the {replicas} devices, '
+      f'got {config.batch_size}'
+    )
+  distinct = getattr(model.marginal, 'distinct_betas', 1)
+  if config.beta_range and config.batch_size // replicas % distinct:
+    raise UserError(
+      f'batch_size must be a multiple of the {replicas} devices times the '
+      f'{distinct} betas that {config.marginal} has in a step, '
       f'got {config.batch_size}'
     )
   replica_step = make_replica_step(config, model, optimizer, images, replicas)
@@ -344,16 +367,15 @@ def _train_to_the_end(
       took = time.monotonic() - started
       seconds.assign_add(took)
       progress.update(count, rates.mean(), distortions.mean())
-      writer.add(
-        step,
-        {
-          'rate': rates.mean(),
-          'distortion': distortions.mean(),
-          'loss': distortions.mean() + config.beta * rates.mean(),
-          'learning_rate': learning_rate(config, step, total),
-          'images_per_second': count * config.batch_size / took,
-        },
-      )
+      scalars = {
+        'rate': rates.mean(),
+        'distortion': distortions.mean(),
+        'learning_rate': learning_rate(config, step, total),
+        'images_per_second': count * config.batch_size / took,
+      }
+      if not config.beta_range:
+        scalars['loss'] = distortions.mean() + config.beta * rates.mean()
+      writer.add(step, scalars)
       due = time.monotonic() - saved >= 60.0 * checkpoint_minutes
       if due or step == total or signals.received:
         checkpoints.save(manager, step)

@@ -1,0 +1,96 @@
+"""One model for a range of betas: networks that are told log beta.
+
+With `--beta=LOW:HIGH` each example of a step has a beta of its own, drawn
+uniformly in log beta, and every layer is scaled and shifted by what is made of
+
+    s = (log beta - mean) / standard deviation,    |s| <= sqrt(3).
+
+So one training gives the whole curve of rate, distortion and label distortion
+([1], who gate activations by s; here, an affine function of a few features of
+s scales and shifts each channel, as in [2]). A `condition` is those features:
+`[F]` for one beta, or `[B, F]` for a beta of each example. A model of one beta
+has none of this.
+
+#### References
+
+[1]: Juhan Bae et al. Multi-Rate VAE: Train Once, Get the Full Rate-Distortion
+     Curve. _ICLR_, 2023.
+[2]: Ethan Perez et al. FiLM: Visual Reasoning with a General Conditioning
+     Layer. _AAAI_, 2018.
+"""
+
+import functools
+import math
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vae_info.config import Config
+
+tfd = tfp.distributions
+
+WEIGHT_POWER = float(__import__('os').environ.get('WP', '0.5'))
+
+def features(config: Config, log_betas: tf.Tensor) -> tf.Tensor:
+  """Log betas `[...]` -> conditions, float32 `[..., F]`."""
+  low, high = np.log(config.beta_range)
+  s = (log_betas - (low + high) / 2) * math.sqrt(12.0) / (high - low)
+  # The constant feature is what weights and biases are already.
+  return tf.stack([s, s**2, tf.sin(2.0 * s), tf.cos(2.0 * s)], axis=-1)
+
+
+def draw_log_betas(config: Config, seed: tf.Tensor, distinct: int) -> tf.Tensor:
+  """Log betas of one batch, float32 `[batch_size]`.
+
+  Uniform over the range, and stratified: of `distinct` equal parts of it, each
+  has one draw. Example i has the beta of example i + distinct.
+  """
+  low, high = np.log(config.beta_range)
+  parts = tf.range(distinct, dtype=tf.float32)
+  uniforms = (parts + tf.random.stateless_uniform([distinct], seed)) / distinct
+  log_betas = low + (high - low) * uniforms
+  return tf.gather(log_betas, np.arange(config.batch_size) % distinct)
+
+
+def weights(betas: tf.Tensor) -> tf.Tensor:
+  """What each example's D + beta R is multiplied by in the loss, `[B]`."""
+  return 1.0 / (1.0 + betas) ** WEIGHT_POWER
+
+
+def betas(config: Config, count: int) -> list[float]:
+  """`count` betas, evenly spaced in log beta over the trained range."""
+  low, high = config.beta_range
+  return [float(f'{beta:.4g}') for beta in np.geomspace(low, high, count)]
+
+
+class ModelAt:
+  """A model of a range of betas, held at some: to use like a `model.Model`.
+
+  Attributes:
+    encoder: `encoder(images)`, and its halves.
+    decoder: `decoder(codes)`.
+    marginal: `marginal()`, of batch `[]`, or `[B]` for a beta of each example.
+  """
+
+  def __init__(self, model, condition: tf.Tensor):
+    """`condition`: as `features` makes it, `[F]` or `[B, F]`."""
+    self.encoder = _EncoderAt(model.encoder, condition)
+    self.decoder = functools.partial(model.decoder, condition=condition)
+    self.marginal = functools.partial(model.marginal, condition=condition)
+
+
+class _EncoderAt:
+  def __init__(self, encoder, condition):
+    self.parameters = functools.partial(encoder.parameters, condition=condition)
+    self.distribution = functools.partial(
+      encoder.distribution, condition=condition
+    )
+
+  def __call__(self, images):
+    return self.distribution(self.parameters(images))
+
+
+def at_beta(config: Config, model, beta: float) -> ModelAt:
+  """The model at one beta of its range."""
+  return ModelAt(model, features(config, tf.constant(math.log(beta))))
