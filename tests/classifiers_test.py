@@ -1,6 +1,7 @@
 """Classifiers: C against a known Bayes value, repeats, and what is kept."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -112,3 +113,41 @@ def test_saved_and_loaded(tmp_path, caplog):
   assert 'is damaged' in caplog.text
   (tmp_path / 'classifier.json').write_text(json.dumps({'step': 5}))
   assert classifiers.load(tmp_path, 2, 2, step=5) is None
+
+
+def test_fitted_together_each_is_as_fitted_alone():
+  settings = Settings((8, 6), learning_rate=1e-2, epochs=3)
+  labels = (np.arange(1_000) % 3).astype(np.int32)
+  alone, together = (
+    [classifiers.Mlp(2, 3, (8, 6), np.random.default_rng(k)) for k in range(5)]
+    for _ in range(2)
+  )
+
+  def draw(member, epoch):
+    noise = tf.random.stateless_normal([1_000, 2], [member, epoch])
+    return noise + (member + 1.0) * labels[:, None]
+
+  draws = [functools.partial(draw, k) for k in range(5)]
+  classifiers.fit_together(together, draws, labels, settings)
+  for one, fresh, member in zip(alone, draws, together, strict=True):
+    classifiers.fit(one, fresh, labels, settings)
+    for a, b in zip(
+      one.trainable_variables, member.trainable_variables, strict=True
+    ):
+      np.testing.assert_allclose(a, b, atol=2e-5)
+  # They have learned, and from different codes.
+  losses = [
+    -np.mean(member(fresh(9)).log_prob(labels))
+    for member, fresh in zip(together, draws, strict=True)
+  ]
+  assert losses[0] < 0.9 and losses[4] < losses[0] - 0.2
+
+
+def test_families_have_names():
+  assert Settings(()).family == 'linear'
+  assert Settings().family == 'mlp 200-200'
+  # Without a hidden layer the logits are affine.
+  linear = classifiers.Mlp(2, 3, (), np.random.default_rng(0))
+  a, b = linear.logits(tf.eye(2))
+  zero = linear.logits(tf.zeros([1, 2]))[0]
+  np.testing.assert_allclose(linear.logits(tf.ones([1, 2]))[0], a + b - zero)

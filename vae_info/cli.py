@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from absl import flags, logging
 
-from vae_info.config import Config, UserError
+from vae_info.config import CLASSIFIERS, Config, UserError
 
 FINISHED = 'finished.json'  # Only a run that ended has this file.
 
@@ -121,10 +121,21 @@ def one_line_errors(main: Callable[[list[str]], None]):
 
 def define_classifier_flags() -> None:
   """The settings of c(y|z); the defaults are the paper's where it has them."""
+  families = ', '.join(
+    f'"{name}" {"-".join(map(str, hidden)) or "none"}'
+    for name, hidden in CLASSIFIERS.items()
+  )
+  flags.DEFINE_enum(
+    'classifier',
+    'mlp',
+    list(CLASSIFIERS),
+    f'Family of c(y|z), by the units of its hidden layers: {families}.',
+  )
   flags.DEFINE_list(
     'classifier_hidden',
-    ['200', '200'],
-    'Units of each hidden layer of the classifier, separated by commas.',
+    None,
+    'Units of each hidden layer of the classifier, separated by commas, in '
+    'place of --classifier.',
   )
   flags.DEFINE_float(
     'classifier_learning_rate',
@@ -146,7 +157,11 @@ def classifier_settings(seed: int) -> dict:
   """The attributes of `classifiers.Settings`, as the flags tell them."""
   values = flags.FLAGS
   try:
-    hidden = tuple(int(units) for units in values.classifier_hidden)
+    hidden = (
+      CLASSIFIERS[values.classifier]
+      if values.classifier_hidden is None
+      else tuple(int(units) for units in values.classifier_hidden)
+    )
   except ValueError as error:
     raise UserError(
       'classifier_hidden must be integers separated by commas, got '
@@ -163,9 +178,9 @@ def classifier_settings(seed: int) -> dict:
 
 def given_classifier_settings() -> list[str]:
   """Names of the settings whose flags stand on the command line."""
-  names = classifier_settings(seed=0)
-  return [
+  names = [
     name
-    for name in names
+    for name in classifier_settings(seed=0)
     if name != 'seed' and flags.FLAGS[f'classifier_{name}'].present
   ]
+  return names + ['hidden'] * bool(flags.FLAGS['classifier'].present)

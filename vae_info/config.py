@@ -19,6 +19,8 @@ MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior')
 ARCHITECTURES = ('compact', 'paper')
 PRECISIONS = ('float32', 'bfloat16')
 LR_SCHEDULES = ('cosine', 'paper')
+# Families of c(y|z), by the units of their hidden layers.
+CLASSIFIERS = {'linear': (), 'mlp': (200, 200), 'mlp_large': (500, 500, 500)}
 
 # Epochs by default: (architecture, decoder), else architecture alone. The
 # compact ones end within ten minutes on two CPU cores.

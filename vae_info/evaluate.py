@@ -16,7 +16,7 @@ import sys
 
 from absl import app, flags
 
-from vae_info import cli, results
+from vae_info import cli, references, results
 from vae_info.config import Config, UserError
 
 FLAGS = flags.FLAGS
@@ -138,7 +138,8 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
       'label_entropy': datasets.label_entropy(labels),
       **estimates(label_distortion=losses, label_accuracy=right),
     }
-    rows.append({name: row[name] for name in results.COLUMNS})
+    row |= preference(row, losses, rates)
+    rows.append({name: row.get(name) for name in results.COLUMNS})
   write(run, rows)
   return rows
 
@@ -164,6 +165,22 @@ def estimates(**values) -> dict[str, float]:
     estimate = evaluation.Estimate.of(array)
     columns |= {name: estimate.mean, f'{name}_stderr': estimate.stderr}
   return columns
+
+
+def preference(row: dict, label_distortions, rates) -> dict[str, float]:
+  """The columns of the label preference; None where H(X) or R is not known.
+
+  Args:
+    row: With `label_entropy` and `input_entropy`.
+    label_distortions: Per image, nats, float `[N]`.
+    rates: The same, or one number that is exact, or None.
+  """
+  value, stderr = None, None
+  if row['input_entropy'] is not None and rates is not None:
+    value, stderr = references.label_preference(
+      label_distortions, rates, row['label_entropy'], row['input_entropy']
+    )
+  return {'label_preference': value, 'label_preference_stderr': stderr}
 
 
 def stored_or_fitted(run, config, model, dataset, task, encode_train):

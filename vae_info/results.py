@@ -28,13 +28,17 @@ COLUMNS = (
   'marginal',
   'architecture',
   'latent_size',
+  'noise',  # Standard deviation, of PCA alone.
   'beta',
+  'beta_trained',  # 'LOW:HIGH' of a model trained over a range.
   'seed',
   'epochs',
   'step',  # Of the checkpoint that was evaluated.
   'precision',  # Of training; evaluation is in float32.
   'rate',
   'rate_stderr',
+  'rate_variational',  # Of PCA: against a standard normal.
+  'rate_variational_stderr',
   'distortion',
   'distortion_stderr',
   'rate_plus_distortion',
@@ -46,6 +50,8 @@ COLUMNS = (
   'label_accuracy_stderr',
   'label_entropy',  # H(Y) of the test labels.
   'input_entropy',  # H(X), published or told; empty where nobody knows.
+  'label_preference',  # (H(Y) - C) / (H(Y) R / H(X)); see references.py.
+  'label_preference_stderr',
   'num_samples',  # Codes for each test image.
   'train_seconds',
   'device',
