@@ -308,41 +308,42 @@ def _fit_stack(members, draws, labels, settings, title):
 
 
 def fit_to_codes(
-  model,
-  train_parameters: np.ndarray,
+  models: Sequence,
+  train_parameters: Sequence[np.ndarray],
   labels: np.ndarray,
   num_classes: int,
   settings: Settings,
   title: str = 'classifier',
-) -> Mlp:
-  """A new `Mlp`, fitted to codes drawn from the encoder's parameters.
+) -> list[Mlp]:
+  """New `Mlp`s, one for each model, fitted together.
 
   Args:
-    model: As `model.build` makes it.
-    train_parameters: As `evaluation.encode` makes them, `[N, P]`.
+    models: Each a `model.Model`, or a `conditioning.ModelAt` one beta.
+    train_parameters: Of each, as `evaluation.encode` makes them, `[N, P]`.
     labels: int32 `[N]`.
     num_classes: Of the task.
-    settings: Of the classifier.
+    settings: Of the classifiers; all begin with the same weights.
     title: For the progress bar.
   """
-  encoding = model.encoder.distribution(tf.constant(train_parameters))
+  classifiers, draws = [], []
+  for model, parameters in zip(models, train_parameters, strict=True):
+    encoding = model.encoder.distribution(tf.constant(parameters))
+    rng = randomness.generator(settings.seed, 'classifier weights')
+    size = encoding.event_shape[-1]
+    classifiers.append(Mlp(size, num_classes, settings.hidden, rng))
+    draws.append(_make_draw(encoding, settings.seed))
+  fit_together(classifiers, draws, labels, settings, title)
+  return classifiers
 
+
+def _make_draw(encoding, seed):
   @tf.function
   def draw(epoch):
     return encoding.sample(
-      seed=randomness.stateless_seed(settings.seed, 'classifier codes', epoch)
+      seed=randomness.stateless_seed(seed, 'classifier codes', epoch)
     )
 
-  rng = randomness.generator(settings.seed, 'classifier weights')
-  classifier = Mlp(encoding.event_shape[-1], num_classes, settings.hidden, rng)
-  fit(
-    classifier,
-    lambda epoch: draw(tf.constant(epoch, tf.int32)),
-    labels,
-    settings,
-    title,
-  )
-  return classifier
+  return lambda epoch: draw(tf.constant(epoch, tf.int32))
 
 
 def save(
@@ -399,31 +400,31 @@ def load(
   return classifier, settings
 
 
-def fit_for_run(
-  run: pathlib.Path,
-  model,
-  train_parameters: np.ndarray,
+def fit_and_save(
+  folders: Sequence[pathlib.Path],
+  models: Sequence,
+  train_parameters: Sequence[np.ndarray],
   labels: np.ndarray,
   num_classes: int,
   task: str,
   settings: Settings,
   step: int,
-) -> Mlp:
-  """Fits the classifier of one task and saves it in the run directory.
+) -> list[Mlp]:
+  """`fit_to_codes`, and keeps each classifier in its folder.
 
   Args:
-    run: Finished run directory.
-    model: Restored from it.
-    train_parameters: As `evaluation.encode` makes them, `[N, P]`.
+    folders: Of each model's classifier.
+    models: As of `fit_to_codes`.
+    train_parameters: As of `fit_to_codes`.
     labels: int32 `[N]`.
     num_classes: Of the task.
     task: Name of the labels.
-    settings: Of the classifier.
-    step: Of the model's checkpoint.
+    settings: Of the classifiers.
+    step: Of the models' checkpoint.
   """
   started = time.monotonic()
-  classifier = fit_to_codes(
-    model,
+  classifiers = fit_to_codes(
+    models,
     train_parameters,
     labels,
     num_classes,
@@ -431,6 +432,7 @@ def fit_for_run(
     title=f'classifier of {task}',
   )
   seconds = round(time.monotonic() - started, 1)
-  folder = run / 'classifiers' / task
-  save(classifier, folder, settings, {'step': step, 'seconds': seconds})
-  return classifier
+  facts = {'step': step, 'seconds': seconds, 'fitted_together': len(folders)}
+  for folder, classifier in zip(folders, classifiers, strict=True):
+    save(classifier, folder, settings, facts)
+  return classifiers

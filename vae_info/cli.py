@@ -91,6 +91,22 @@ def chosen_tasks(task: str | None, dataset) -> list[str]:
   return [task]
 
 
+def numbers(name: str, texts: list[str] | None) -> list[float] | None:
+  """What a flag with numbers separated by commas says; None if not given.
+
+  Raises:
+    UserError: One is not a number.
+  """
+  if texts is None:
+    return None
+  try:
+    return [float(text) for text in texts]
+  except ValueError as error:
+    raise UserError(
+      f'{name} must be numbers separated by commas, got {",".join(texts)}'
+    ) from error
+
+
 def no_arguments(argv: list[str]) -> None:
   """Raises `UserError` on words that are not flags."""
   if len(argv) > 1:

@@ -32,6 +32,7 @@ tfd = tfp.distributions
 
 WEIGHT_POWER = float(__import__('os').environ.get('WP', '0.5'))
 
+
 def features(config: Config, log_betas: tf.Tensor) -> tf.Tensor:
   """Log betas `[...]` -> conditions, float32 `[..., F]`."""
   low, high = np.log(config.beta_range)

@@ -2,17 +2,18 @@
 
     python -m vae_info.evaluate                  all that have none yet
     python -m vae_info.evaluate --run=runs/NAME  this one, again
+    python -m vae_info.evaluate --betas=0.5,1,2  of runs of a range of betas
 
 Prints a table and writes `evaluation.json` into each run directory. Every
 number is a mean over all test images, with its standard error, in nats.
 """
 
 import dataclasses
-import functools
 import json
 import math
 import pathlib
 import sys
+from collections.abc import Sequence
 
 from absl import app, flags
 
@@ -32,6 +33,12 @@ def define_flags() -> None:
   )
   flags.DEFINE_string(
     'task', None, "Labels to evaluate; by default all of the data set's."
+  )
+  flags.DEFINE_list(
+    'betas',
+    None,
+    'Betas at which to evaluate models that were trained for a range of them, '
+    'separated by commas. The default is 12, evenly spaced in log beta.',
   )
   cli.define_data_flags()
   flags.DEFINE_integer(
@@ -57,13 +64,16 @@ def define_flags() -> None:
 
 
 def runs_to_evaluate(
-  runs_dir: pathlib.Path, task: str | None = None
+  runs_dir: pathlib.Path,
+  task: str | None = None,
+  betas: Sequence[float] = (),
 ) -> list[pathlib.Path]:
   """Finished runs whose evaluation is missing or older than the training.
 
   Args:
     runs_dir: Holds them.
     task: If given, an evaluation without it counts as missing.
+    betas: Likewise, for runs that were trained for a range of betas.
 
   Raises:
     UserError: There is no finished run at all.
@@ -71,7 +81,12 @@ def runs_to_evaluate(
   todo = []
   for run in cli.finished_runs(runs_dir):
     rows = current_rows(run)
-    if not rows or (task and task not in [row['task'] for row in rows]):
+    tasks = {row['task'] for row in rows}
+    if rows and rows[0]['beta_trained']:
+      lacking = set(betas) - {row['beta'] for row in rows}
+    else:
+      lacking = set()
+    if not rows or lacking or (task and task not in tasks):
       todo.append(run)
   return todo
 
@@ -94,40 +109,85 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
   """Evaluates one run, and fits the classifiers that it lacks.
 
   Returns:
-    A row of the table of results for each task that was asked for.
+    A row of the table of results for each beta and task that was asked for.
   """
-  from vae_info import checkpoints, datasets, evaluation
+  from vae_info import checkpoints, classifiers, points
 
   config = Config.read(run / 'config.json')
   dataset = cli.load_dataset(config)
   tasks = cli.chosen_tasks(FLAGS.task, dataset)
-  model = evaluation.load_model(run, config, dataset.train.images)
-  options = (FLAGS.num_samples, FLAGS.eval_batch_size, config.seed)
-  rates, distortions = evaluation.rate_and_distortion(
-    model, dataset.test.images, *options
-  )
+  of_run = points.load(run, config, dataset.train.images, betas_of(config))
+  finished = checkpoints.read_finished(run)
+  encode = points.make_encode(dataset)
+  fitted = {
+    task: points.stored_or_fitted(
+      of_run,
+      config,
+      dataset,
+      task,
+      classifiers.Settings(**cli.classifier_settings(config.seed)),
+      cli.given_classifier_settings(),
+      finished['step'],
+      encode,
+    )
+    for task in tasks
+  }
   given = FLAGS.entropy_estimate
-  facts = dataclasses.asdict(config) | checkpoints.read_finished(run)
+  facts = dataclasses.asdict(config) | finished
   facts |= {
     'run': run.name,
     'method': 'vae',
     'input_entropy': dataset.entropy_estimate if given is None else given,
     'num_samples': FLAGS.num_samples,
-    **estimates(
-      rate=rates,
-      distortion=distortions,
-      rate_plus_distortion=rates + distortions,
-    ),
+    'beta_trained': config.beta if config.beta_range else None,
   }
-  # Once for all tasks, and not at all where every classifier is there.
-  encode_train = functools.cache(
-    lambda: evaluation.encode(model, dataset.train.images)
+  rows = []
+  for number, point in enumerate(of_run):
+    told = facts | {'beta': point.beta}
+    theirs = {task: fitted[task][number] for task in tasks}
+    rows += evaluate_point(point.model, dataset, theirs, told, config.seed)
+  write(run, rows)
+  return rows
+
+
+def betas_of(config: Config) -> list[float] | None:
+  """`--betas`, for a run that has a range; None where it is not given.
+
+  Raises:
+    UserError: The run that `--run` names has one beta.
+  """
+  if FLAGS.betas is None or config.beta_range:
+    return cli.numbers('betas', FLAGS.betas)
+  if FLAGS.run:
+    raise UserError(
+      f'--betas is for a run of a range of betas; this one has {config.beta:g}'
+    )
+  return None
+
+
+def evaluate_point(model, dataset, fitted, facts: dict, seed: int):
+  """The rows of one model: one for each task.
+
+  Args:
+    model: A `model.Model`, or one at a beta.
+    dataset: Whose test split is evaluated.
+    fitted: From each task to its classifier and the settings of that.
+    facts: Columns that are known.
+    seed: Of the draws.
+  """
+  from vae_info import datasets, evaluation
+
+  options = (FLAGS.num_samples, FLAGS.eval_batch_size, seed)
+  rates, distortions = evaluation.rate_and_distortion(
+    model, dataset.test.images, *options
+  )
+  facts = facts | estimates(
+    rate=rates,
+    distortion=distortions,
+    rate_plus_distortion=rates + distortions,
   )
   rows = []
-  for task in tasks:
-    classifier, settings = stored_or_fitted(
-      run, config, model, dataset, task, encode_train
-    )
+  for task, (classifier, settings) in fitted.items():
     labels = dataset.test.labels[task]
     losses, right = evaluation.label_distortion(
       model, classifier, dataset.test.images, labels, *options
@@ -140,17 +200,19 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
     }
     row |= preference(row, losses, rates)
     rows.append({name: row.get(name) for name in results.COLUMNS})
-  write(run, rows)
   return rows
 
 
 def write(run: pathlib.Path, rows: list[dict]) -> None:
-  """Writes the evaluation; tasks that `--task` left out keep their rows."""
+  """Writes the evaluation; what --task or --betas left out keeps its rows."""
   from vae_info import checkpoints
 
-  if FLAGS.task:
-    old = [row for row in current_rows(run) if row['task'] != FLAGS.task]
-    rows = old + rows
+  if FLAGS.task or FLAGS.betas:
+    made = {(row['beta'], row['task']) for row in rows}
+    old = [
+      row for row in current_rows(run) if (row['beta'], row['task']) not in made
+    ]
+    rows = sorted(old + rows, key=lambda row: (row['beta'], row['task']))
   checkpoints.write_atomically(
     run / results.EVALUATION, json.dumps({'rows': rows}, indent=2) + '\n'
   )
@@ -183,38 +245,6 @@ def preference(row: dict, label_distortions, rates) -> dict[str, float]:
   return {'label_preference': value, 'label_preference_stderr': stderr}
 
 
-def stored_or_fitted(run, config, model, dataset, task, encode_train):
-  """The run's classifier of `task` and its settings.
-
-  It is fitted where there is none, where the model has been trained further,
-  and where the flags that were given ask for another.
-  """
-  from vae_info import checkpoints, classifiers
-
-  step = checkpoints.read_finished(run)['step']
-  num_classes = dataset.num_classes[task]
-  stored = classifiers.load(
-    run / 'classifiers' / task, config.latent_size, num_classes, step
-  )
-  wanted = classifiers.Settings(**cli.classifier_settings(config.seed))
-  if stored and all(
-    getattr(wanted, name) == getattr(stored[1], name)
-    for name in cli.given_classifier_settings()
-  ):
-    return stored
-  classifier = classifiers.fit_for_run(
-    run,
-    model,
-    encode_train(),
-    dataset.train.labels[task],
-    num_classes,
-    task,
-    wanted,
-    step,
-  )
-  return classifier, wanted
-
-
 def table(rows: list[dict]) -> str:
   """The rows as text for a terminal."""
   columns = {
@@ -223,7 +253,7 @@ def table(rows: list[dict]) -> str:
     'D+R': 'rate_plus_distortion',
     'C': 'label_distortion',
   }
-  lines = [['run', 'task', *columns, 'accuracy']]
+  lines = [['run', 'beta', 'task', *columns, 'accuracy']]
   for row in rows:
     cells = [
       f'{row[name]:.3f} ± {row[f"{name}_stderr"]:.3f}'
@@ -233,7 +263,8 @@ def table(rows: list[dict]) -> str:
       f'{100 * row["label_accuracy"]:.2f} '
       f'± {100 * row["label_accuracy_stderr"]:.2f} %'
     )
-    lines.append([row['run'], row['task'], *cells, accuracy])
+    beta = f'{row["beta"]:.4g}'
+    lines.append([row['run'], beta, row['task'], *cells, accuracy])
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
   return '\n'.join(
     '  '.join(
@@ -263,8 +294,13 @@ def doubts(row: dict) -> list[str]:
 def main(argv):
   cli.no_arguments(argv)
   cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
+  cli.numbers('betas', FLAGS.betas)
   if FLAGS.run is None:
-    runs = runs_to_evaluate(pathlib.Path(FLAGS.runs_dir), FLAGS.task)
+    runs = runs_to_evaluate(
+      pathlib.Path(FLAGS.runs_dir),
+      FLAGS.task,
+      cli.numbers('betas', FLAGS.betas) or (),
+    )
     if not runs:
       print('every finished run has its evaluation; --run=DIR does one again')
       return
@@ -286,7 +322,8 @@ def main(argv):
     print(table(rows))
   for row in rows:
     for doubt in doubts(row):
-      print(f'doubtful: {row["run"]}, {row["task"]}: {doubt}')
+      where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
+      print(f'doubtful: {where}: {doubt}')
   if failed:
     sys.exit(1)
 

@@ -107,9 +107,7 @@ class PixelCnn(tf.Module):
 
   DEPTH, LAYERS, SIZES = 64, 2, 3
 
-  def __init__(
-    self, dtype: str, rng: np.random.Generator, conditions: int = 0
-  ):
+  def __init__(self, dtype: str, rng: np.random.Generator, conditions: int = 0):
     super().__init__()
     self.block = 1
     self._dtype = dtype

@@ -31,25 +31,16 @@ def define_flags() -> None:
 
 def train_for_run(run: pathlib.Path) -> None:
   """Fits the classifiers of one run, anew if it has any."""
-  from vae_info import checkpoints, classifiers, evaluation
+  from vae_info import checkpoints, classifiers, points
 
   config = Config.read(run / 'config.json')
   settings = classifiers.Settings(**cli.classifier_settings(config.seed))
   dataset = cli.load_dataset(config)
-  model = evaluation.load_model(run, config, dataset.train.images)
+  of_run = points.load(run, config, dataset.train.images)
   step = checkpoints.read_finished(run)['step']
-  parameters = evaluation.encode(model, dataset.train.images)
+  encode = points.make_encode(dataset)
   for task in cli.chosen_tasks(FLAGS.task, dataset):
-    classifiers.fit_for_run(
-      run,
-      model,
-      parameters,
-      dataset.train.labels[task],
-      dataset.num_classes[task],
-      task,
-      settings,
-      step,
-    )
+    points.fit_classifiers(of_run, dataset, task, settings, step, encode)
     print(
       f'the classifier of {task} is in {run / "classifiers" / task}; next: '
       f'python -m vae_info.evaluate --run={run}'
