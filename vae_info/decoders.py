@@ -41,6 +41,8 @@ class _CompactBody(tf.Module):
   def __init__(self, latent_size, image_shape, outputs, rng, conditions):
     super().__init__()
     c = self.WIDTH
+    # Which dimensions of the code are used, changes with beta.
+    self.codes = layers.modulation(conditions, latent_size)
     self._coarse = (image_shape[0] // 4, image_shape[1] // 4, c)
     gain = math.sqrt(2.0)
     self.code = layers.Dense(
@@ -51,6 +53,8 @@ class _CompactBody(tf.Module):
     self.up = conv(c, 4 * outputs, 1, gain=gain)
 
   def __call__(self, codes, condition):
+    if condition is not None:
+      codes = self.codes(codes, condition)
     x = tf.nn.leaky_relu(self.code(codes, condition))
     x = tf.reshape(x, [-1, *self._coarse])
     for layer in self.coarse:
@@ -87,6 +91,7 @@ class _PaperDeconvolution(tf.Module):
     # A transposed convolution of a 1x1 image is a dense layer.
     self._coarse = (height // 4, width // 4, 64)
     gain = layers.GATED_GAIN
+    self.codes = layers.modulation(conditions, latent_size)
     self.code = layers.Dense(
       latent_size,
       2 * math.prod(self._coarse),
@@ -112,6 +117,8 @@ class _PaperDeconvolution(tf.Module):
     self.out = layers.Conv(inputs, channels, 5, rng)
 
   def __call__(self, codes, condition):
+    if condition is not None:
+      codes = self.codes(codes, condition)
     x = layers.gated(self.code(codes, condition))
     x = tf.reshape(x, [-1, *self._coarse])
     for layer in self.hidden:
@@ -190,6 +197,7 @@ class _PaperAutoregression(tf.Module):
   def __init__(self, config, image_shape, rng):
     super().__init__()
     self._plane = image_shape[:2]
+    self.codes = layers.modulation(config.conditions, config.latent_size)
     self.code = layers.Dense(
       config.latent_size,
       2 * math.prod(self._plane),
@@ -199,6 +207,8 @@ class _PaperAutoregression(tf.Module):
     self.pixels = pixel_cnn.PixelCnn(config.precision, rng, config.conditions)
 
   def context(self, codes, condition=None):
+    if condition is not None:
+      codes = self.codes(codes, condition)
     plane = layers.gated(self.code(codes, condition))
     return tf.reshape(plane, [-1, *self._plane, 1])
 

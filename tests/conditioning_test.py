@@ -1,0 +1,338 @@
+"""Models of a range of betas: what they draw, what they are, what they find."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vae_info import (
+  autoregressive,
+  conditioning,
+  decoders,
+  layers,
+  model as models,
+  objectives,
+  randomness,
+  training,
+)
+from vae_info.config import DECODERS, ENCODERS, MARGINALS, Config, UserError
+
+tfd = tfp.distributions
+
+
+def make_config(**kwargs):
+  defaults = {'beta': '0.1:10', 'latent_size': 4, 'batch_size': 16, 'steps': 6}
+  return Config(**{**defaults, **kwargs})
+
+
+def stir(module):
+  """Moves every modulation away from its start, where it does nothing."""
+  number = 0
+  for part in module.submodules:
+    if isinstance(part, layers.Modulation):
+      shape = part.kernel.shape
+      part.kernel.assign(0.1 * tf.random.stateless_normal(shape, [number, 3]))
+      number += 1
+  assert number > 0
+
+
+def test_betas_are_drawn_evenly_in_log_beta():
+  config = make_config(batch_size=1000)
+  draw = tf.function(
+    lambda step: conditioning.draw_log_betas(
+      config, randomness.stateless_seed(0, 'betas', step), 1000
+    )
+  )
+  log_betas = draw(tf.constant(0)).numpy()
+  # One in each of a thousand equal parts.
+  parts = (log_betas - np.log(0.1)) / np.log(100.0) * 1000
+  np.testing.assert_array_equal(np.floor(parts), np.arange(1000))
+  assert not np.array_equal(draw(tf.constant(1)), log_betas)
+
+
+def test_examples_share_as_few_betas_as_asked():
+  log_betas = conditioning.draw_log_betas(
+    make_config(), tf.constant([0, 1]), 2
+  ).numpy()
+  assert len(np.unique(log_betas)) == 2
+  np.testing.assert_array_equal(log_betas[2:], log_betas[:-2])
+
+
+def test_features_are_of_standardised_log_beta():
+  config = make_config(batch_size=10_000)
+  log_betas = conditioning.draw_log_betas(config, tf.constant([0, 1]), 10_000)
+  condition = conditioning.features(config, log_betas).numpy()
+  assert condition.shape == (10_000, config.conditions)
+  assert condition[:, 0].mean() == pytest.approx(0, abs=1e-3)
+  assert condition[:, 0].std() == pytest.approx(1, abs=1e-3)
+  middle = conditioning.features(config, tf.constant(0.0))
+  np.testing.assert_allclose(middle, [0, 0, 0, 1], atol=1e-6)
+
+
+def test_betas_to_evaluate_span_the_range():
+  betas = conditioning.betas(make_config(), 5)
+  np.testing.assert_allclose(betas, [0.1, 0.3162, 1, 3.162, 10])
+
+
+@pytest.mark.parametrize(
+  'architecture, encoder, decoder, marginal',
+  [
+    *itertools.product(['compact'], ENCODERS, DECODERS, MARGINALS),
+    ('paper', 'iaf', 'deconvolutional', 'vampprior'),
+    ('paper', 'conv', 'autoregressive', 'maf'),
+  ],
+)
+def test_without_conditioning_weights_it_is_the_unconditioned_model(
+  tiny, architecture, encoder, decoder, marginal
+):
+  parts = {
+    'architecture': architecture,
+    'encoder': encoder,
+    'decoder': decoder,
+    'marginal': marginal,
+  }
+  images = tf.constant(tiny.test.images[:6], tf.float32)
+  fixed = models.build(make_config(beta=1.0, **parts), tiny.train.images)
+  config = make_config(**parts)
+  model = models.build(config, tiny.train.images)
+
+  def values(model):
+    encoding = model.encoder(images)
+    codes = encoding.sample(seed=tf.constant([0, 1]))
+    return {
+      'parameters': model.encoder.parameters(images),
+      'codes': codes,
+      'rates': objectives.rate(codes, encoding, model.marginal()),
+      'distortions': objectives.distortion(images, model.decoder(codes)),
+    }
+
+  expected = values(fixed)
+  of_each = tf.math.log(tf.constant([0.2, 5.0, 0.2, 5.0, 0.2, 5.0]))
+  for log_beta in (tf.math.log(3.0), of_each):
+    condition = conditioning.features(config, log_beta)
+    found = values(conditioning.ModelAt(model, condition))
+    for name, value in expected.items():
+      np.testing.assert_array_equal(value, found[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+  'encoder, decoder, marginal',
+  [
+    ('conv', 'deconvolutional', 'gaussian'),
+    ('conv', 'autoregressive', 'mixture'),
+    ('iaf', 'deconvolutional', 'maf'),
+    ('iaf', 'autoregressive', 'vampprior'),
+    ('conv', 'deconvolutional', 'vampprior'),
+  ],
+)
+def test_each_example_has_its_own_beta(tiny, encoder, decoder, marginal):
+  """A batch of two betas gives what the two models of one beta give."""
+  config = make_config(encoder=encoder, decoder=decoder, marginal=marginal)
+  model = models.build(config, tiny.train.images)
+  stir(model)
+  images = tf.constant(tiny.test.images[:4], tf.float32)
+  codes = tf.random.stateless_normal([3, 4, 4], [0, 2])
+
+  def values(model):
+    parameters = model.encoder.parameters(images)
+    encoding = model.encoder.distribution(parameters)
+    rates = objectives.rate(codes, encoding, model.marginal())
+    distortions = objectives.distortion(images, model.decoder(codes))
+    return parameters.numpy(), rates.numpy(), distortions.numpy()
+
+  betas = (0.2, 5.0)
+  log_betas = tf.math.log(tf.constant(betas * 2))
+  condition = conditioning.features(config, log_betas)
+  together = values(conditioning.ModelAt(model, condition))
+  for number, beta in enumerate(betas):
+    alone = values(conditioning.at_beta(config, model, beta))
+    for a, b in zip(together, alone, strict=True):
+      mine, theirs = a[..., number::2], b[..., number::2]
+      if a.ndim == 2 and len(a) == 4:  # Parameters, `[B, P]`.
+        mine, theirs = a[number::2], b[number::2]
+      np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=1e-3)
+  difference = np.abs(values(conditioning.at_beta(config, model, 0.2))[1] -
+                      values(conditioning.at_beta(config, model, 5.0))[1])
+  assert difference.max() > 0.01
+
+
+def test_every_layer_is_told(tiny):
+  """Every modulation gets a gradient, but for that of a fixed marginal."""
+  for decoder, marginal in itertools.product(DECODERS, MARGINALS):
+    config = make_config(encoder='iaf', decoder=decoder, marginal=marginal)
+    model = models.build(config, tiny.train.images)
+    stir(model)
+    images = tf.constant(tiny.train.images[:4], tf.float32)
+    log_betas = tf.math.log(tf.constant([0.2, 5.0, 0.2, 5.0]))
+    networks = conditioning.ModelAt(
+      model, conditioning.features(config, log_betas)
+    )
+    with tf.GradientTape() as tape:
+      encoding = networks.encoder(images)
+      codes = encoding.sample(seed=tf.constant([0, 1]))
+      rates = objectives.rate(codes, encoding, networks.marginal())
+      distortions = objectives.distortion(images, networks.decoder(codes))
+      loss = objectives.loss(rates, distortions, tf.exp(log_betas), 1.0)
+    variables = model.trainable_variables
+    for variable, gradient in zip(
+      variables, tape.gradient(loss, variables), strict=True
+    ):
+      assert gradient is not None, variable.shape
+      assert np.abs(gradient).max() > 0, variable.shape
+
+
+@pytest.mark.parametrize('of_each', [False, True])
+def test_cached_sampling_is_the_naive_loop(of_each):
+  config = make_config(decoder='autoregressive', latent_size=3)
+  decoder = decoders.DECODERS['autoregressive'](
+    config, (16, 16, 1), randomness.generator(0, 'decoder')
+  )
+  stir(decoder)
+  log_betas = tf.linspace(-2.0, 2.0, 5) if of_each else tf.constant(0.7)
+  condition = conditioning.features(config, log_betas)
+  codes = tf.random.stateless_normal([5, 3], [0, 6])
+  network = decoder.network.pixels
+  context = decoder.network.context(codes, condition)
+  uniforms = tf.random.stateless_uniform([5, 8, 8], [0, 4])
+  cached = network.sample(context, uniforms, condition)
+  naive = tf.function(autoregressive.sample_by_full_passes)(
+    network, context, uniforms, condition
+  )
+  np.testing.assert_array_equal(cached, naive)
+  assert len(np.unique(cached)) > 8
+
+
+def test_samples_of_images_at_many_betas_have_their_log_prob(tiny):
+  config = make_config(decoder='autoregressive', latent_size=3)
+  decoder = decoders.DECODERS['autoregressive'](
+    config, (8, 8, 1), randomness.generator(0, 'decoder')
+  )
+  stir(decoder)
+  condition = conditioning.features(config, tf.constant([-2.0, 0.0, 2.0]))
+  codes = tf.random.stateless_normal([3, 3], [0, 6])
+  likelihood = decoder(codes, condition)
+  samples = likelihood.sample(4, seed=[0, 7])
+  assert samples.shape == [4, 3, 8, 8, 1]
+  together = likelihood.log_prob(samples)
+  for number in range(3):
+    alone = decoder(codes[number : number + 1], condition[number])
+    np.testing.assert_allclose(
+      together[:, number],
+      alone.log_prob(samples[:, number : number + 1])[:, 0],
+      rtol=1e-4,
+    )
+
+
+class Unconditioned(tf.Module):
+  """A marginal that cannot be told of beta."""
+
+  def __init__(self, config, images, rng, encoder):
+    super().__init__()
+
+  def __call__(self):
+    return tfd.MultivariateNormalDiag(tf.zeros([4]), tf.ones([4]))
+
+
+def test_a_network_that_takes_no_condition_is_named(tiny):
+  name = 'tests.conditioning_test:Unconditioned'
+  with pytest.raises(UserError, match='Unconditioned takes no condition'):
+    models.build(make_config(marginal=name), tiny.train.images)
+
+
+def test_a_batch_must_hold_each_beta_equally_often(tiny):
+  config = make_config(marginal='vampprior', batch_size=15)
+  model = models.build(config, tiny.train.images)
+  with pytest.raises(UserError, match='multiple of the 1 devices times the 2'):
+    training.make_train_steps(
+      config, model, None, None, training.get_strategy('one_device')
+    )
+
+
+# A linear Gaussian world, where all is known. Of an image of independent
+# Gaussian pixels with variances v, coded in Gaussian noise and read with unit
+# variance, D + beta R is least where (reverse water-filling)
+#   R = sum 1/2 max(0, ln(v / beta)),
+#   D = sum 1/2 min(v, beta) + 1/2 ln(2 pi).
+VARIANCES = np.array([8.0, 4.0, 2.0, 1.0], np.float32)
+
+
+class LinearEncoder(tf.Module):
+  def __init__(self, config, image_shape, rng):
+    super().__init__()
+    size = int(np.prod(image_shape))
+    self.dense = layers.Dense(
+      size, 2 * config.latent_size, rng, 0.3, conditions=config.conditions
+    )
+
+  def parameters(self, images, condition=None):
+    return self.dense(tf.reshape(images, [len(images), -1]), condition)
+
+  def distribution(self, parameters, condition=None):
+    mean, log_scale = tf.split(parameters, 2, axis=-1)
+    return tfd.Independent(tfd.Normal(mean, tf.exp(log_scale)), 1)
+
+  def __call__(self, images, condition=None):
+    return self.distribution(self.parameters(images, condition), condition)
+
+
+class LinearDecoder(tf.Module):
+  def __init__(self, config, image_shape, rng):
+    super().__init__()
+    self.shape = image_shape
+    self.dense = layers.Dense(
+      config.latent_size,
+      int(np.prod(image_shape)),
+      rng,
+      1.0,
+      conditions=config.conditions,
+    )
+
+  def __call__(self, codes, condition=None):
+    mean = self.dense(codes, condition)
+    mean = tf.reshape(mean, [*codes.shape[:-1], *self.shape])
+    return tfd.Independent(tfd.Normal(mean, 1.0), 3)
+
+
+def test_the_curve_of_a_linear_gaussian_model_is_the_known_one():
+  config = make_config(
+    encoder='tests.conditioning_test:LinearEncoder',
+    decoder='tests.conditioning_test:LinearDecoder',
+    beta='0.2:3',
+    batch_size=500,
+    steps=3000,
+    learning_rate=1e-2,
+  )
+  rng = np.random.default_rng(0)
+  pixels = rng.normal(size=[20_000, 1, 1, 4]) * np.sqrt(VARIANCES)
+  pixels = pixels.astype(np.float32)
+  strategy = training.get_strategy('one_device')
+  with strategy.scope():
+    model = models.build(config, pixels)
+    optimizer = training.make_optimizer(
+      config, model.trainable_variables, config.steps
+    )
+    images = tf.Variable(pixels, trainable=False)
+  train_steps = training.make_train_steps(
+    config, model, optimizer, images, strategy, jit_compile=True
+  )
+  indices = training.order(config, len(pixels), 0, config.steps)
+  train_steps(tf.constant(0), tf.constant(indices))
+
+  variances = pixels.reshape(-1, 4).var(axis=0)
+  for beta in conditioning.betas(config, 7):
+    at = conditioning.at_beta(config, model, beta)
+    encoding = at.encoder(tf.constant(pixels))
+    codes = encoding.sample(seed=[0, 1])
+    rate = objectives.rate(codes, encoding, at.marginal()).numpy().mean()
+    likelihood = at.decoder(codes)
+    distortion = objectives.distortion(pixels, likelihood).numpy().mean()
+    best_rate = 0.5 * np.maximum(0, np.log(variances / beta)).sum()
+    best_distortion = 0.5 * (
+      np.minimum(variances / beta, 1) * beta + np.log(2 * np.pi)
+    ).sum()
+    best = best_distortion + beta * best_rate
+    print(beta, distortion+beta*rate, best, rate, best_rate)
+    assert distortion + beta * rate == pytest.approx(best, rel=0.01)
+    assert rate == pytest.approx(best_rate, abs=0.15)
