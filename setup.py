@@ -23,6 +23,7 @@ setuptools.setup(
     'tensorboard>=2.20',
     'absl-py>=2.1',
     'numpy>=2.0',
+    'scikit-learn>=1.5',
     'scipy>=1.13',
     'tqdm>=4.66',
   ],

@@ -47,7 +47,7 @@ def open_run(run: pathlib.Path, config: Config) -> None:
         f'{sorted(others)[0]} but no config.json'
       )
     write_atomically(path, config.to_json())
-  differences = Config.read(path).differences(config)
+  differences = type(config).read(path).differences(config)
   if differences:
     raise UserError(
       f'{run} holds a run with another config ({"; ".join(differences)}); '

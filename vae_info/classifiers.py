@@ -146,6 +146,7 @@ def fit(
   labels: np.ndarray,
   settings: Settings,
   title: str = 'classifier',
+  after_epoch: Callable[[int], bool] | None = None,
 ) -> None:
   """Fits a classifier in place, on inputs drawn afresh for each epoch.
 
@@ -159,6 +160,8 @@ def fit(
     labels: int32 `[N]`.
     settings: Of the fit.
     title: For the progress bar.
+    after_epoch: Is called with the epoch's number; the fit ends where it says
+      True.
 
   Raises:
     UserError: There are fewer examples than a batch, or the loss is not
@@ -201,6 +204,8 @@ def fit(
         '--classifier_learning_rate may help'
       )
     bar.set_postfix_str(f'C on training codes {loss:.3f}', refresh=False)
+    if after_epoch and after_epoch(number):
+      break
 
 
 def _make_epoch(classifier, size, steps):
@@ -270,6 +275,7 @@ def fit_together(
   labels: np.ndarray,
   settings: Settings,
   title: str = 'classifiers',
+  after_epoch: Callable[[int], bool] | None = None,
 ) -> None:
   """`fit` for K classifiers of one shape, each with its own inputs.
 
@@ -282,6 +288,7 @@ def fit_together(
     labels: int32 `[N]`, the same for all.
     settings: Of the fit. The order of the examples is the same for all.
     title: For the progress bar.
+    after_epoch: As of `fit`; is called for each stack.
   """
   gpus = tf.config.list_logical_devices('GPU')
   stacks = 1 if gpus else len(os.sched_getaffinity(0))
@@ -291,19 +298,20 @@ def fit_together(
   ]
   with futures.ThreadPoolExecutor(len(parts)) as pool:
     fits = [
-      pool.submit(_fit_stack, *part, labels, settings, title) for part in parts
+      pool.submit(_fit_stack, *part, labels, settings, title, after_epoch)
+      for part in parts
     ]
   for one in fits:
     one.result()
 
 
-def _fit_stack(members, draws, labels, settings, title):
+def _fit_stack(members, draws, labels, *how):
   if len(members) == 1:
-    fit(members[0], draws[0], labels, settings, title)
+    fit(members[0], draws[0], labels, *how)
     return
   stack = Stack(members)
   draw = lambda epoch: tf.stack([draw(epoch) for draw in draws])  # noqa: E731
-  fit(stack, draw, labels, settings, title)
+  fit(stack, draw, labels, *how)
   stack.unstack(members)
 
 

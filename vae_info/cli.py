@@ -1,6 +1,7 @@
 """What the commands share: flags, and errors in one line."""
 
 import functools
+import logging as standard_logging
 import os
 import pathlib
 import sys
@@ -119,6 +120,8 @@ def quiet_tensorflow() -> None:
   """Keeps TensorFlow's start-up notes off the terminal; call before import."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   logging.set_verbosity(logging.WARNING)
+  # It takes a function for each run, or each noise, for a mistake.
+  standard_logging.getLogger('tensorflow').setLevel('ERROR')
 
 
 def one_line_errors(main: Callable[[list[str]], None]):

@@ -32,6 +32,22 @@ def hard_floor(rate: np.ndarray | float, label_entropy: float) -> np.ndarray:
   return np.maximum(0.0, label_entropy - np.asarray(rate, np.float64))
 
 
+def envelope(rates: np.ndarray, values: np.ndarray) -> np.ndarray:
+  """Which points no other beats: int indices, from the lowest rate up.
+
+  Args:
+    rates: R of each point, `[N]`.
+    values: C of each point, `[N]`. A point is beaten by one of no higher R and
+      no higher C, unless it is the same.
+  """
+  found, least = [], np.inf
+  for index in np.lexsort([values, rates]):
+    if values[index] < least:
+      found.append(index)
+      least = values[index]
+  return np.array(found, int)
+
+
 def label_preference(
   label_distortions: np.ndarray,
   rates: np.ndarray | float,

@@ -74,7 +74,8 @@ def read_run(path: pathlib.Path) -> list[dict]:
   except (ValueError, KeyError, TypeError) as error:
     raise UserError(
       f'{path} is damaged ({error}); make it again with '
-      f'python -m vae_info.evaluate --run={path.parent}'
+      f'python -m vae_info.evaluate --run={path.parent}, or for a baseline '
+      'with the command that made it'
     ) from error
   return rows
 
