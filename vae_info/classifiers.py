@@ -10,7 +10,6 @@ Not reproduced: the paper gives neither width nor batch size.
 import dataclasses
 import json
 import math
-import pathlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent import futures
@@ -21,8 +20,9 @@ import tensorflow_probability as tfp
 import tqdm
 from absl import logging
 
-from vae_info import checkpoints, layers, randomness
+from vae_info import layers, randomness
 from vae_info.config import UserError
+from vae_info.paths import Path, write_atomically
 
 tfd = tfp.distributions
 
@@ -257,7 +257,7 @@ def fit_to_codes(
 
 def save(
   classifier: Mlp,
-  folder: pathlib.Path,
+  folder: Path,
   settings: Settings,
   facts: Mapping[str, float],
 ) -> None:
@@ -271,13 +271,13 @@ def save(
       f'cannot write the classifier to {folder}: {error.message}'
     ) from error
   content = {'settings': dataclasses.asdict(settings), **facts}
-  checkpoints.write_atomically(
+  write_atomically(
     folder / 'classifier.json', json.dumps(content, indent=2) + '\n'
   )
 
 
 def load(
-  folder: pathlib.Path, inputs: int, num_classes: int, step: int
+  folder: Path, inputs: int, num_classes: int, step: int
 ) -> tuple[Mlp, Settings] | None:
   """The classifier in `folder`, or None if there is none for this step.
 
@@ -310,7 +310,7 @@ def load(
 
 
 def fit_for_run(
-  run: pathlib.Path,
+  run: Path,
   model,
   train_parameters: np.ndarray,
   labels: np.ndarray,

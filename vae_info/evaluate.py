@@ -11,13 +11,13 @@ import dataclasses
 import functools
 import json
 import math
-import pathlib
 import sys
 
 from absl import app, flags
 
-from vae_info import cli, results
+from vae_info import cli, locks, results
 from vae_info.config import Config, UserError
+from vae_info.paths import Path, modified, open_path, write_atomically
 
 FLAGS = flags.FLAGS
 
@@ -56,9 +56,7 @@ def define_flags() -> None:
   cli.define_classifier_flags()
 
 
-def runs_to_evaluate(
-  runs_dir: pathlib.Path, task: str | None = None
-) -> list[pathlib.Path]:
+def runs_to_evaluate(runs_dir: Path, task: str | None = None) -> list[Path]:
   """Finished runs whose evaluation is missing or older than the training.
 
   Args:
@@ -76,13 +74,11 @@ def runs_to_evaluate(
   return todo
 
 
-def current_rows(run: pathlib.Path) -> list[dict]:
+def current_rows(run: Path) -> list[dict]:
   """The rows of a run's evaluation; none unless it is good and up to date."""
   evaluated = run / results.EVALUATION
   finished = run / cli.FINISHED
-  if not (
-    evaluated.exists() and evaluated.stat().st_mtime >= finished.stat().st_mtime
-  ):
+  if not (evaluated.exists() and modified(evaluated) >= modified(finished)):
     return []
   try:
     return results.read_run(evaluated)
@@ -90,7 +86,7 @@ def current_rows(run: pathlib.Path) -> list[dict]:
     return []  # Damaged, or of another version: it is made again.
 
 
-def evaluate_run(run: pathlib.Path) -> list[dict]:
+def evaluate_run(run: Path) -> list[dict]:
   """Evaluates one run, and fits the classifiers that it lacks.
 
   Returns:
@@ -143,14 +139,12 @@ def evaluate_run(run: pathlib.Path) -> list[dict]:
   return rows
 
 
-def write(run: pathlib.Path, rows: list[dict]) -> None:
+def write(run: Path, rows: list[dict]) -> None:
   """Writes the evaluation; tasks that `--task` left out keep their rows."""
-  from vae_info import checkpoints
-
   if FLAGS.task:
     old = [row for row in current_rows(run) if row['task'] != FLAGS.task]
     rows = old + rows
-  checkpoints.write_atomically(
+  write_atomically(
     run / results.EVALUATION, json.dumps({'rows': rows}, indent=2) + '\n'
   )
 
@@ -245,33 +239,34 @@ def doubts(row: dict) -> list[str]:
 
 def main(argv):
   cli.no_arguments(argv)
+  cli.quiet_tensorflow()
   cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
   if FLAGS.run is None:
-    runs = runs_to_evaluate(pathlib.Path(FLAGS.runs_dir), FLAGS.task)
+    runs = runs_to_evaluate(open_path(FLAGS.runs_dir), FLAGS.task)
     if not runs:
       print('every finished run has its evaluation; --run=DIR does one again')
       return
   else:
-    runs = [pathlib.Path(FLAGS.run)]
+    runs = [open_path(FLAGS.run)]
     Config.read(runs[0] / 'config.json')
     cli.check_finished(runs[0])
-  cli.quiet_tensorflow()
-  rows, failed = [], 0
+  rows, status = [], 0
   for number, run in enumerate(runs, 1):
     print(f'evaluating {run} ({number} of {len(runs)})', flush=True)
     try:
-      rows += evaluate_run(run)
+      with locks.lock(run):
+        rows += evaluate_run(run)
     except UserError as error:  # The other runs may be good.
       print(f'error: {error}', file=sys.stderr)
-      failed += 1
+      status = error.status
   if rows:
     print('nats per test image, mean ± standard error:')
     print(table(rows))
   for row in rows:
     for doubt in doubts(row):
       print(f'doubtful: {row["run"]}, {row["task"]}: {doubt}')
-  if failed:
-    sys.exit(1)
+  if status:
+    sys.exit(status)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,5 @@
 """TensorBoard summaries of a training: curves, and now and then pictures."""
 
-import pathlib
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -9,6 +8,7 @@ from absl import logging
 from vae_info import randomness
 from vae_info.config import Config
 from vae_info.datasets import Dataset
+from vae_info.paths import Path
 
 PICTURES = 5  # Sets of pictures in one training.
 SIDE = 8  # Images in a row and in a column.
@@ -17,9 +17,7 @@ SIDE = 8  # Images in a row and in a column.
 class Writer:
   """Holds scalars back until the checkpoint that covers them is written."""
 
-  def __init__(
-    self, run: pathlib.Path, config: Config, model, dataset: Dataset
-  ):
+  def __init__(self, run: Path, config: Config, model, dataset: Dataset):
     self._writer = tf.summary.create_file_writer(str(run / 'summaries'))
     self._pending = []
     self._seed = config.seed

@@ -6,7 +6,6 @@ any step and go on from its checkpoint to the very same weights.
 """
 
 import functools
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -16,6 +15,7 @@ import tf_keras
 
 from vae_info import (
   checkpoints,
+  locks,
   model as models,
   objectives,
   provenance,
@@ -25,6 +25,7 @@ from vae_info import (
 from vae_info.config import Config, UserError
 from vae_info.datasets import Dataset
 from vae_info.interruption import Signals, Stopped
+from vae_info.paths import Path
 from vae_info.progress import Progress
 
 WARMUP_STEPS = 200
@@ -255,7 +256,7 @@ def make_train_steps(
 def train(
   config: Config,
   dataset: Dataset,
-  run: pathlib.Path,
+  run: Path,
   strategy: tf.distribute.Strategy | None = None,
   jit_compile: bool = False,
   steps_per_call: int = 50,
@@ -280,7 +281,9 @@ def train(
   version = provenance.version()  # Of the code that runs, not a later one.
   strategy = strategy or get_strategy('one_device')
   checkpoints.open_run(run, config)
-  with checkpoints.lock(run), Signals() as signals:
+  with locks.lock(run), Signals() as signals:
+    if checkpoints.is_finished(run):
+      return  # By another process, just before it was locked here.
     step, seconds = _train_to_the_end(
       config,
       dataset,
@@ -330,7 +333,7 @@ def _train_to_the_end(
   step = int(optimizer.iterations.numpy())
   writer = summaries.Writer(run, config, model, dataset)
   saved = time.monotonic()
-  with Progress(config, step, total) as progress:
+  with Progress(config, run, step, total) as progress:
     while step < total:
       started = time.monotonic()
       count = min(steps_per_call, total - step)
