@@ -124,11 +124,23 @@ def _connect(ray, address):
     }
   elif address != 'auto':
     _check_reachable(address)
-  try:
-    ray.init(address=address, **options)
-  except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-    reason = str(error).strip().splitlines()[0]
-    raise UserError(f'no Ray cluster at {address!r}: {reason}') from error
+  for last in (False, True):
+    try:
+      ray.init(address=address, **options)
+      return
+    except (
+      ConnectionError,
+      ValueError,
+      RuntimeError,
+      OSError,
+      ray.exceptions.RayError,
+    ) as error:
+      # On a busy machine its parts may not find each other in time.
+      if address == 'local' and not last:
+        ray.shutdown()
+        continue
+      reason = str(error).strip().splitlines()[0]
+      raise UserError(f'no Ray cluster at {address!r}: {reason}') from error
 
 
 def _check_reachable(address):

@@ -100,7 +100,9 @@ def _command(job, run, stage, words):
       preexec_fn=_end_with_parent,
     )
     try:
-      status = process.wait()
+      # Not one long wait: Ray's interruption cannot end that.
+      while (status := process.poll()) is None:
+        time.sleep(0.1)
     except BaseException:  # A sweep that is stopped, in whatever way.
       process.terminate()
       with contextlib.suppress(subprocess.TimeoutExpired):
