@@ -331,7 +331,7 @@ def _train_to_the_end(
     config, model, optimizer, images, strategy, jit_compile
   )
   step = int(optimizer.iterations.numpy())
-  writer = summaries.Writer(run, config, model, dataset)
+  writer = summaries.Writer(run, config, model, dataset, step)
   saved = time.monotonic()
   with Progress(config, run, step, total) as progress:
     while step < total:
@@ -359,8 +359,10 @@ def _train_to_the_end(
       )
       due = time.monotonic() - saved >= 60.0 * checkpoint_minutes
       if due or step == total or signals.received:
-        checkpoints.save(manager, step)
+        # Before the checkpoint: what is written twice can be dropped, what is
+        # missing cannot be found.
         writer.flush(step, total)
+        checkpoints.save(manager, step)
         progress.report()
         saved = time.monotonic()
       if signals.received and step < total:
