@@ -8,7 +8,9 @@ setuptools.setup(
   description='How much label information survives in the codes of a '
   'beta-VAE: rate, distortion and label distortion, measured.',
   python_requires='>=3.11,<3.14',
-  packages=setuptools.find_packages(include=['vae_info', 'vae_info.*']),
+  packages=setuptools.find_packages(
+    include=['vae_info', 'vae_info.*', 'launch', 'launch.*']
+  ),
   package_data={'vae_info.datasets': ['*.npz']},
   install_requires=[
     # tf-keras requires plain `tensorflow`; naming tensorflow-cpu here would
@@ -22,13 +24,15 @@ setuptools.setup(
     # No longer a dependency of TensorFlow; tf.summary fails without it.
     'tensorboard>=2.20',
     'absl-py>=2.1',
+    'etils[epath]>=1.10',
     'numpy>=2.0',
     'scikit-learn>=1.5',
     'scipy>=1.13',
     'tqdm>=4.66',
   ],
   extras_require={
-    'dev': ['pytest>=8', 'ruff>=0.14', 'dill'],
+    'dev': ['pytest>=8', 'ruff>=0.14', 'dill', 'ray[default]>=2.50'],
+    'launch': ['ray[default]>=2.50'],
     'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],
   },
 )

@@ -218,7 +218,7 @@ def test_signals_save_and_say_how_to_resume(busy, signum, status):
 
 def test_a_second_process_is_refused(busy):
   process, folder = busy
-  errors = run('train', f'--run={folder}', status=1)
+  errors = run('train', f'--run={folder}', status=75)
   assert f'in use by another process (pid {process.pid})' in errors
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_info import checkpoints
+from vae_info import checkpoints, locks
 from vae_info.config import Config, UserError
 
 
@@ -136,8 +136,8 @@ def test_a_folder_of_something_else_is_not_taken(tmp_path):
 
 def test_a_second_process_is_refused_until_the_first_ends(tmp_path):
   code = (
-    'import pathlib, sys; from vae_info import checkpoints\n'
-    f'with checkpoints.lock(pathlib.Path({str(tmp_path)!r})):\n'
+    'import pathlib, sys; from vae_info import locks\n'
+    f'with locks.lock(pathlib.Path({str(tmp_path)!r})):\n'
     '  print("locked", flush=True); sys.stdin.read()'
   )
   holder = subprocess.Popen(
@@ -148,10 +148,10 @@ def test_a_second_process_is_refused_until_the_first_ends(tmp_path):
   assert holder.stdout.readline() == b'locked\n'
   with (
     pytest.raises(UserError, match=f'in use .*pid {holder.pid}'),
-    checkpoints.lock(tmp_path),
+    locks.lock(tmp_path),
   ):
     raise AssertionError('two processes hold the lock')
   holder.kill()
   holder.wait()
-  with checkpoints.lock(tmp_path):
+  with locks.lock(tmp_path):
     assert (tmp_path / 'run.lock').read_text().strip().isdigit()

@@ -153,8 +153,10 @@ def test_each_example_has_its_own_beta(tiny, encoder, decoder, marginal):
       if a.ndim == 2 and len(a) == 4:  # Parameters, `[B, P]`.
         mine, theirs = a[number::2], b[number::2]
       np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=1e-3)
-  difference = np.abs(values(conditioning.at_beta(config, model, 0.2))[1] -
-                      values(conditioning.at_beta(config, model, 5.0))[1])
+  difference = np.abs(
+    values(conditioning.at_beta(config, model, 0.2))[1]
+    - values(conditioning.at_beta(config, model, 5.0))[1]
+  )
   assert difference.max() > 0.01
 
 
@@ -329,10 +331,10 @@ def test_the_curve_of_a_linear_gaussian_model_is_the_known_one():
     likelihood = at.decoder(codes)
     distortion = objectives.distortion(pixels, likelihood).numpy().mean()
     best_rate = 0.5 * np.maximum(0, np.log(variances / beta)).sum()
-    best_distortion = 0.5 * (
-      np.minimum(variances / beta, 1) * beta + np.log(2 * np.pi)
-    ).sum()
+    best_distortion = (
+      0.5 * (np.minimum(variances / beta, 1) * beta + np.log(2 * np.pi)).sum()
+    )
     best = best_distortion + beta * best_rate
-    print(beta, distortion+beta*rate, best, rate, best_rate)
+    print(beta, distortion + beta * rate, best, rate, best_rate)
     assert distortion + beta * rate == pytest.approx(best, rel=0.01)
     assert rate == pytest.approx(best_rate, abs=0.15)

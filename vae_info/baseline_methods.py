@@ -13,7 +13,6 @@ import json
 import time
 
 from vae_info import (
-  checkpoints,
   classifiers,
   evaluate,
   evaluation,
@@ -25,6 +24,7 @@ from vae_info import (
 )
 from vae_info.config import UserError
 from vae_info.interruption import Stopped
+from vae_info.paths import write_atomically
 from vae_info.randomness import generator
 
 
@@ -143,7 +143,7 @@ def fit_pca(config, dataset, run, signals, entropies):
     seconds = time.monotonic() - started
     for row in found:
       row['train_seconds'] = round(seconds / len(found), 1)
-    checkpoints.write_atomically(part, json.dumps(found, indent=2) + '\n')
+    write_atomically(part, json.dumps(found, indent=2) + '\n')
     rows += found
     print(
       f'{size} dimensions ({number} of {len(grid)}): {len(found)} noises, '

@@ -17,7 +17,6 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import pathlib
 import sys
 import typing
 
@@ -26,6 +25,7 @@ from absl import app, flags
 from vae_info import cli, results
 from vae_info.baseline_config import OPTIONS, BaselineConfig
 from vae_info.config import BINARIZATIONS, DATASETS, UserError
+from vae_info.paths import Path, open_path, write_atomically
 
 FLAGS = flags.FLAGS
 
@@ -164,10 +164,10 @@ def configs_of_task(task: str) -> list[list[BaselineConfig]]:
   return found
 
 
-def folder_of(config: BaselineConfig) -> pathlib.Path:
+def folder_of(config: BaselineConfig) -> Path:
   if FLAGS.run is not None:
-    return pathlib.Path(FLAGS.run)
-  return pathlib.Path(FLAGS.runs_dir) / config.run_name
+    return open_path(FLAGS.run)
+  return open_path(FLAGS.runs_dir) / config.run_name
 
 
 def is_finished(config: BaselineConfig) -> bool:
@@ -181,7 +181,7 @@ def is_finished(config: BaselineConfig) -> bool:
 
 def run_baseline(config: BaselineConfig, dataset) -> None:
   """Makes a baseline in its run directory, unless it is finished."""
-  from vae_info import baseline_methods, checkpoints
+  from vae_info import baseline_methods
 
   if is_finished(config):
     print(f'{folder_of(config)} is finished')
@@ -193,7 +193,7 @@ def run_baseline(config: BaselineConfig, dataset) -> None:
       {name: (facts | row).get(name) for name in results.COLUMNS}
       for row in method(config, dataset, run, signals, facts)
     ]
-    checkpoints.write_atomically(
+    write_atomically(
       run / results.EVALUATION, json.dumps({'rows': rows}, indent=2) + '\n'
     )
   print(table(rows), flush=True)
@@ -202,16 +202,16 @@ def run_baseline(config: BaselineConfig, dataset) -> None:
 @contextlib.contextmanager
 def opened(config: BaselineConfig):
   """The run directory, locked, and the signals that may stop the work."""
-  from vae_info import checkpoints, interruption
+  from vae_info import checkpoints, interruption, locks
 
   run = folder_of(config)
   print(f'run directory: {run}', flush=True)
   checkpoints.open_run(run, config)
-  with checkpoints.lock(run), interruption.Signals() as signals:
+  with locks.lock(run), interruption.Signals() as signals:
     yield run, signals
 
 
-def known_columns(config: BaselineConfig, dataset, run: pathlib.Path) -> dict:
+def known_columns(config: BaselineConfig, dataset, run: Path) -> dict:
   """The columns that do not depend on what is found."""
   from vae_info import datasets, provenance
 

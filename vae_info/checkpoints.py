@@ -1,37 +1,27 @@
 """Run directories: config, lock, checkpoints, and the mark of completeness.
 
 <run>/config.json     what it is; written first, never changed
-<run>/run.lock        held while a process trains in it
+<run>/run.lock        held while a process trains or evaluates it
 <run>/checkpoints/    the newest two, each written whole or not at all
 <run>/finished.json   written last: only a finished run has it
 """
 
-import contextlib
-import fcntl
-import glob
 import json
 import os
-import pathlib
-from collections.abc import Iterator
+import re
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from vae_info.config import Config, UserError
+from vae_info.locks import LOCK
+from vae_info.paths import Path, write_atomically
+
+NOT_OURS = (LOCK, 'launch')  # What may be in a directory before its config.
 
 
-def write_atomically(path: pathlib.Path, text: str) -> None:
-  """Writes a file that others see whole or not at all."""
-  draft = path.with_name(f'{path.name}.{os.getpid()}.tmp')
-  try:
-    draft.write_text(text)
-    os.replace(draft, path)
-  finally:
-    draft.unlink(missing_ok=True)
-
-
-def open_run(run: pathlib.Path, config: Config) -> None:
+def open_run(run: Path, config: Config) -> None:
   """Makes `run`, or checks that it is a run of this very config.
 
   Raises:
@@ -40,7 +30,7 @@ def open_run(run: pathlib.Path, config: Config) -> None:
   run.mkdir(parents=True, exist_ok=True)
   path = run / 'config.json'
   if not path.exists():
-    others = [file.name for file in run.iterdir() if file.name != 'run.lock']
+    others = [file.name for file in run.iterdir() if file.name not in NOT_OURS]
     if others:
       raise UserError(
         f'{run} is neither empty nor a run directory: it has '
@@ -53,28 +43,6 @@ def open_run(run: pathlib.Path, config: Config) -> None:
       f'{run} holds a run with another config ({"; ".join(differences)}); '
       'name another directory, or give the same flags'
     )
-
-
-@contextlib.contextmanager
-def lock(run: pathlib.Path) -> Iterator[None]:
-  """Keeps a second process out while the context lasts.
-
-  Raises:
-    UserError: Another process holds the lock.
-  """
-  with open(run / 'run.lock', 'a+') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-      file.seek(0)
-      raise UserError(
-        f'{run} is in use by another process (pid {file.read().strip()})'
-      ) from error
-    file.seek(0)
-    file.truncate()
-    file.write(f'{os.getpid()}\n')
-    file.flush()
-    yield
 
 
 def save(manager: tf.train.CheckpointManager, step: int) -> None:
@@ -99,7 +67,7 @@ def save(manager: tf.train.CheckpointManager, step: int) -> None:
 
 
 def restore_newest(
-  checkpoint: tf.train.Checkpoint, directory: pathlib.Path, partial: bool
+  checkpoint: tf.train.Checkpoint, directory: Path, partial: bool
 ) -> str | None:
   """Restores the newest readable checkpoint, and skips damaged ones.
 
@@ -115,9 +83,12 @@ def restore_newest(
     UserError: There are checkpoints, but none is readable; or one does not
       match `checkpoint`.
   """
-  pattern = os.path.join(glob.escape(str(directory)), 'ckpt-*.index')
-  paths = [path.removesuffix('.index') for path in glob.glob(pattern)]
-  paths.sort(key=lambda path: int(path.rpartition('-')[2]), reverse=True)
+  names = []
+  if tf.io.gfile.isdir(str(directory)):
+    names = tf.io.gfile.listdir(str(directory))
+  matches = [re.fullmatch(r'ckpt-(\d+)\.index', name) for name in names]
+  numbers = sorted((int(match[1]) for match in matches if match), reverse=True)
+  paths = [os.path.join(str(directory), f'ckpt-{step}') for step in numbers]
   for path in paths:
     try:
       _read_all(path)
@@ -146,26 +117,27 @@ def restore_newest(
 
 def _read_all(path: str) -> None:
   """Reads every tensor, so that checksums are verified before any is used."""
-  reader = tf.train.load_checkpoint(path)
+  # Not tf.train.load_checkpoint, which mistakes some prefixes for folders.
+  reader = tf.compat.v1.train.NewCheckpointReader(path)
   for name in reader.get_variable_to_shape_map():
     reader.get_tensor(name)
 
 
-def finish(run: pathlib.Path, facts: dict) -> None:
+def finish(run: Path, facts: dict) -> None:
   """Marks the run as complete; `facts` tell how it was made."""
   write_atomically(run / 'finished.json', json.dumps(facts, indent=2) + '\n')
 
 
-def is_finished(run: pathlib.Path) -> bool:
+def is_finished(run: Path) -> bool:
   return (run / 'finished.json').is_file()
 
 
-def read_finished(run: pathlib.Path) -> dict:
+def read_finished(run: Path) -> dict:
   """The facts given to `finish`."""
   return json.loads((run / 'finished.json').read_text())
 
 
-def restore_model(model: tf.Module, run: pathlib.Path) -> str:
+def restore_model(model: tf.Module, run: Path) -> str:
   """Restores the weights alone; returns the checkpoint's path.
 
   Raises:

@@ -15,7 +15,6 @@ import dataclasses
 import json
 import math
 import os
-import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
@@ -26,8 +25,9 @@ import tensorflow_probability as tfp
 import tqdm
 from absl import logging
 
-from vae_info import checkpoints, layers, randomness
+from vae_info import layers, randomness
 from vae_info.config import UserError
+from vae_info.paths import Path, write_atomically
 
 tfd = tfp.distributions
 
@@ -356,7 +356,7 @@ def _make_draw(encoding, seed):
 
 def save(
   classifier: Mlp,
-  folder: pathlib.Path,
+  folder: Path,
   settings: Settings,
   facts: Mapping[str, float],
 ) -> None:
@@ -370,13 +370,13 @@ def save(
       f'cannot write the classifier to {folder}: {error.message}'
     ) from error
   content = {'settings': dataclasses.asdict(settings), **facts}
-  checkpoints.write_atomically(
+  write_atomically(
     folder / 'classifier.json', json.dumps(content, indent=2) + '\n'
   )
 
 
 def load(
-  folder: pathlib.Path, inputs: int, num_classes: int, step: int
+  folder: Path, inputs: int, num_classes: int, step: int
 ) -> tuple[Mlp, Settings] | None:
   """The classifier in `folder`, or None if there is none for this step.
 
@@ -409,7 +409,7 @@ def load(
 
 
 def fit_and_save(
-  folders: Sequence[pathlib.Path],
+  folders: Sequence[Path],
   models: Sequence,
   train_parameters: Sequence[np.ndarray],
   labels: np.ndarray,

@@ -3,18 +3,18 @@
 import functools
 import logging as standard_logging
 import os
-import pathlib
 import sys
 from collections.abc import Callable
 
 from absl import flags, logging
 
 from vae_info.config import CLASSIFIERS, Config, UserError
+from vae_info.paths import Path
 
 FINISHED = 'finished.json'  # Only a run that ended has this file.
 
 
-def check_finished(run: pathlib.Path) -> None:
+def check_finished(run: Path) -> None:
   """Raises `UserError` if the training in `run` has not ended."""
   if not (run / FINISHED).is_file():
     raise UserError(
@@ -22,7 +22,7 @@ def check_finished(run: pathlib.Path) -> None:
     )
 
 
-def finished_runs(runs_dir: pathlib.Path) -> list[pathlib.Path]:
+def finished_runs(runs_dir: Path) -> list[Path]:
   """The directories of finished runs, by name.
 
   Raises:
@@ -133,7 +133,7 @@ def one_line_errors(main: Callable[[list[str]], None]):
       main(argv)
     except (UserError, OSError) as error:
       print(f'error: {error}', file=sys.stderr)
-      sys.exit(1)
+      sys.exit(getattr(error, 'status', 1))
 
   return wrapped
 

@@ -35,6 +35,8 @@ DEFAULT_LEARNING_RATES = {'compact': 6e-3, 'paper': 3e-4}
 class UserError(ValueError):
   """A mistake of the user's: shown as one line, without a traceback."""
 
+  status = 1  # Of the process that it ends.
+
 
 def _option(default, text: str, choices: tuple[str, ...] = ()):
   """A field that is also a flag: `text` is its `--help`."""

@@ -11,14 +11,14 @@ number is a mean over all test images, with its standard error, in nats.
 import dataclasses
 import json
 import math
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import app, flags
 
-from vae_info import cli, references, results
+from vae_info import cli, locks, references, results
 from vae_info.config import Config, UserError
+from vae_info.paths import Path, modified, open_path, write_atomically
 
 FLAGS = flags.FLAGS
 
@@ -64,10 +64,10 @@ def define_flags() -> None:
 
 
 def runs_to_evaluate(
-  runs_dir: pathlib.Path,
+  runs_dir: Path,
   task: str | None = None,
   betas: Sequence[float] = (),
-) -> list[pathlib.Path]:
+) -> list[Path]:
   """Finished runs whose evaluation is missing or older than the training.
 
   Args:
@@ -91,13 +91,11 @@ def runs_to_evaluate(
   return todo
 
 
-def current_rows(run: pathlib.Path) -> list[dict]:
+def current_rows(run: Path) -> list[dict]:
   """The rows of a run's evaluation; none unless it is good and up to date."""
   evaluated = run / results.EVALUATION
   finished = run / cli.FINISHED
-  if not (
-    evaluated.exists() and evaluated.stat().st_mtime >= finished.stat().st_mtime
-  ):
+  if not (evaluated.exists() and modified(evaluated) >= modified(finished)):
     return []
   try:
     return results.read_run(evaluated)
@@ -105,7 +103,7 @@ def current_rows(run: pathlib.Path) -> list[dict]:
     return []  # Damaged, or of another version: it is made again.
 
 
-def evaluate_run(run: pathlib.Path) -> list[dict]:
+def evaluate_run(run: Path) -> list[dict]:
   """Evaluates one run, and fits the classifiers that it lacks.
 
   Returns:
@@ -203,17 +201,15 @@ def evaluate_point(model, dataset, fitted, facts: dict, seed: int):
   return rows
 
 
-def write(run: pathlib.Path, rows: list[dict]) -> None:
+def write(run: Path, rows: list[dict]) -> None:
   """Writes the evaluation; what --task or --betas left out keeps its rows."""
-  from vae_info import checkpoints
-
   if FLAGS.task or FLAGS.betas:
     made = {(row['beta'], row['task']) for row in rows}
     old = [
       row for row in current_rows(run) if (row['beta'], row['task']) not in made
     ]
     rows = sorted(old + rows, key=lambda row: (row['beta'], row['task']))
-  checkpoints.write_atomically(
+  write_atomically(
     run / results.EVALUATION, json.dumps({'rows': rows}, indent=2) + '\n'
   )
 
@@ -293,11 +289,12 @@ def doubts(row: dict) -> list[str]:
 
 def main(argv):
   cli.no_arguments(argv)
+  cli.quiet_tensorflow()
   cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
   cli.numbers('betas', FLAGS.betas)
   if FLAGS.run is None:
     runs = runs_to_evaluate(
-      pathlib.Path(FLAGS.runs_dir),
+      open_path(FLAGS.runs_dir),
       FLAGS.task,
       cli.numbers('betas', FLAGS.betas) or (),
     )
@@ -305,18 +302,18 @@ def main(argv):
       print('every finished run has its evaluation; --run=DIR does one again')
       return
   else:
-    runs = [pathlib.Path(FLAGS.run)]
+    runs = [open_path(FLAGS.run)]
     Config.read(runs[0] / 'config.json')
     cli.check_finished(runs[0])
-  cli.quiet_tensorflow()
-  rows, failed = [], 0
+  rows, status = [], 0
   for number, run in enumerate(runs, 1):
     print(f'evaluating {run} ({number} of {len(runs)})', flush=True)
     try:
-      rows += evaluate_run(run)
+      with locks.lock(run):
+        rows += evaluate_run(run)
     except UserError as error:  # The other runs may be good.
       print(f'error: {error}', file=sys.stderr)
-      failed += 1
+      status = error.status
   if rows:
     print('nats per test image, mean ± standard error:')
     print(table(rows))
@@ -324,8 +321,8 @@ def main(argv):
     for doubt in doubts(row):
       where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
       print(f'doubtful: {where}: {doubt}')
-  if failed:
-    sys.exit(1)
+  if status:
+    sys.exit(status)
 
 
 if __name__ == '__main__':

@@ -7,7 +7,6 @@ images; an image's own value is first averaged over its codes.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from vae_info import checkpoints, model as models, objectives, randomness
 from vae_info.config import Config
+from vae_info.paths import Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +60,7 @@ def map_batches(
   return np.concatenate(outputs)
 
 
-def load_model(
-  run: pathlib.Path, config: Config, images: np.ndarray
-) -> models.Model:
+def load_model(run: Path, config: Config, images: np.ndarray) -> models.Model:
   """The model of a finished run, with its weights.
 
   Whatever it was trained in, it is evaluated in float32.

@@ -6,7 +6,6 @@ for. All that is evaluated, is evaluated of a point.
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from vae_info import classifiers, conditioning, evaluation
 from vae_info.config import Config, UserError
 from vae_info.datasets import Dataset
+from vae_info.paths import Path
 
 COUNT = 12  # Betas of a run of a range, where none are named.
 
@@ -31,15 +31,15 @@ class Point:
 
   beta: float
   model: object
-  folder: pathlib.Path
+  folder: Path
   name: str = ''
 
-  def classifier_folder(self, task: str) -> pathlib.Path:
+  def classifier_folder(self, task: str) -> Path:
     return self.folder / task / self.name
 
 
 def load(
-  run: pathlib.Path,
+  run: Path,
   config: Config,
   images: np.ndarray,
   betas: Sequence[float] | None = None,

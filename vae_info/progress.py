@@ -1,18 +1,26 @@
-"""How far a training is: a bar on a terminal, lines elsewhere."""
+"""How far a training is: a bar on a terminal, lines elsewhere, and a file."""
 
 import contextlib
+import json
 import sys
 import time
 
 import tqdm
 
 from vae_info.config import Config
+from vae_info.paths import Path, write_atomically
+
+PROGRESS = 'progress.json'
 
 
 class Progress(contextlib.AbstractContextManager):
-  """A bar on a terminal; elsewhere, a line for each `report`."""
+  """A bar on a terminal; elsewhere, a line for each `report`.
 
-  def __init__(self, config: Config, step: int, total: int):
+  Each `report` writes <run>/progress.json as well, for whoever watches.
+  """
+
+  def __init__(self, config: Config, run: Path, step: int, total: int):
+    self._run = run
     self._size = config.batch_size
     self._beta = None if config.beta_range else config.beta
     self._terminal = sys.stderr.isatty()
@@ -41,11 +49,17 @@ class Progress(contextlib.AbstractContextManager):
     self._bar.update(count * self._size)
 
   def report(self) -> None:
-    if self._terminal:
-      return
     took = time.monotonic() - self._started
     speed = (self._step - self._first) / max(took, 1e-9)
     left = (self._total - self._step) / max(speed, 1e-9)
+    facts = {
+      'step': self._step,
+      'total': self._total,
+      'seconds_left': round(left, 1),
+    }
+    write_atomically(self._run / PROGRESS, json.dumps(facts) + '\n')
+    if self._terminal:
+      return
     print(
       f'step {self._step}/{self._total}  {self._text}  '
       f'{speed * self._size:.0f} images/s  {left:.0f} s left',

@@ -5,13 +5,13 @@ python -m vae_info.results --runs_dir=runs --output=results.csv
 
 import csv
 import json
-import pathlib
 from collections.abc import Iterable, Mapping
 
 from absl import app, flags
 
 from vae_info import cli
 from vae_info.config import UserError
+from vae_info.paths import Path, open_path
 
 FLAGS = flags.FLAGS
 
@@ -59,7 +59,7 @@ COLUMNS = (
 )
 
 
-def read_run(path: pathlib.Path) -> list[dict]:
+def read_run(path: Path) -> list[dict]:
   """The rows in one `evaluation.json`.
 
   Raises:
@@ -80,7 +80,7 @@ def read_run(path: pathlib.Path) -> list[dict]:
   return rows
 
 
-def gather(runs_dir: pathlib.Path) -> list[dict]:
+def gather(runs_dir: Path) -> list[dict]:
   """All rows under a folder, in the order of the runs' names.
 
   Raises:
@@ -95,9 +95,9 @@ def gather(runs_dir: pathlib.Path) -> list[dict]:
   return [row for path in paths for row in read_run(path)]
 
 
-def write(rows: Iterable[Mapping], path: pathlib.Path) -> None:
+def write(rows: Iterable[Mapping], path: Path) -> None:
   """Writes a CSV with `COLUMNS`; a row's None becomes an empty field."""
-  with open(path, 'w', newline='') as file:
+  with path.open('w') as file:
     table = csv.DictWriter(file, COLUMNS, lineterminator='\n')
     table.writeheader()
     table.writerows(rows)
@@ -111,8 +111,8 @@ def define_flags() -> None:
 
 def main(argv):
   cli.no_arguments(argv)
-  rows = gather(pathlib.Path(FLAGS.runs_dir))
-  write(rows, pathlib.Path(FLAGS.output))
+  rows = gather(open_path(FLAGS.runs_dir))
+  write(rows, open_path(FLAGS.output))
   print(f'wrote {FLAGS.output}: {len(rows)} rows')
 
 

@@ -1,7 +1,6 @@
 """TensorBoard summaries of a training: curves, and now and then pictures."""
 
 import math
-import pathlib
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -10,18 +9,25 @@ from absl import logging
 from vae_info import conditioning, randomness
 from vae_info.config import Config
 from vae_info.datasets import Dataset
+from vae_info.paths import Path
 
 PICTURES = 5  # Sets of pictures in one training.
 SIDE = 8  # Images in a row and in a column.
 
 
 class Writer:
-  """Holds scalars back until the checkpoint that covers them is written."""
+  """Holds scalars back until just before the checkpoint that covers them.
+
+  What a killed process wrote beyond its last checkpoint is dropped, since it
+  comes again: so no step is there twice, and none is missing.
+  """
 
   def __init__(
-    self, run: pathlib.Path, config: Config, model, dataset: Dataset
+    self, run: Path, config: Config, model, dataset: Dataset, step: int
   ):
-    self._writer = tf.summary.create_file_writer(str(run / 'summaries'))
+    folder = str(run / 'summaries')
+    drop_after(folder, step)
+    self._writer = tf.summary.create_file_writer(folder)
     self._pending = []
     self._seed = config.seed
     # Of a range of betas, the pictures are at the one in the middle.
@@ -73,6 +79,30 @@ class Writer:
       'reconstructions': _grid(_picture(self._model.decoder(codes), seeds[2])),
       'samples': _grid(_picture(self._model.decoder(new), seeds[3])),
     }
+
+
+def drop_after(folder: str, step: int) -> None:
+  """Removes what summaries of later steps than `step` a folder has."""
+  names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
+  for name in names:
+    path = f'{folder}/{name}'
+    if name.endswith('.tmp'):  # Of a process that was killed just here.
+      tf.io.gfile.remove(path)
+      continue
+    kept, dropped = [], False
+    try:
+      for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+        if tf.compat.v1.Event.FromString(record).step > step:
+          dropped = True
+        else:
+          kept.append(record)
+    except tf.errors.DataLossError:  # It ends where its writer was killed.
+      dropped = True
+    if dropped:
+      with tf.io.TFRecordWriter(f'{path}.tmp') as writer:
+        for record in kept:
+          writer.write(record)
+      tf.io.gfile.rename(f'{path}.tmp', path, overwrite=True)
 
 
 def _picture(likelihood, seed):

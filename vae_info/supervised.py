@@ -10,7 +10,6 @@ machine goes on to the very same weights.
 """
 
 import json
-import pathlib
 import sys
 import time
 
@@ -31,6 +30,7 @@ from vae_info.baseline_config import BaselineConfig
 from vae_info.config import Config, UserError
 from vae_info.datasets import Dataset
 from vae_info.interruption import Signals, Stopped
+from vae_info.paths import Path, write_atomically
 
 PATIENCE = 3  # Epochs without a better C on validation images.
 STEPS_PER_CALL = 10
@@ -139,7 +139,7 @@ def label_distortion(
 
 
 def train(
-  config: BaselineConfig, dataset: Dataset, run: pathlib.Path, signals: Signals
+  config: BaselineConfig, dataset: Dataset, run: Path, signals: Signals
 ) -> tuple[Network, dict]:
   """The trained network of a run directory; goes on where it was left.
 
@@ -196,9 +196,7 @@ def train(
     'validation_label_distortion': estimate.mean,
     'validation_label_distortion_stderr': estimate.stderr,
   }
-  checkpoints.write_atomically(
-    run / 'trained.json', json.dumps(facts, indent=2) + '\n'
-  )
+  write_atomically(run / 'trained.json', json.dumps(facts, indent=2) + '\n')
   return network, facts
 
 

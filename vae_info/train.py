@@ -7,7 +7,6 @@ one alone. Next: `python -m vae_info.evaluate`.
 """
 
 import dataclasses
-import pathlib
 import sys
 import typing
 
@@ -15,6 +14,7 @@ from absl import app, flags
 
 from vae_info import cli
 from vae_info.config import Config, UserError
+from vae_info.paths import Path, open_path
 
 FLAGS = flags.FLAGS
 
@@ -75,7 +75,7 @@ def _flag_type(field):
   return field.type if len(kinds) != 1 else kinds[0]
 
 
-def config_from_flags() -> tuple[Config, pathlib.Path]:
+def config_from_flags() -> tuple[Config, Path]:
   """The config that the flags tell, and its run directory.
 
   Raises:
@@ -89,8 +89,8 @@ def config_from_flags() -> tuple[Config, pathlib.Path]:
   }
   if FLAGS.run is None:
     config = Config(**given)
-    return config, pathlib.Path(FLAGS.runs_dir) / config.run_name
-  run = pathlib.Path(FLAGS.run)
+    return config, open_path(FLAGS.runs_dir) / config.run_name
+  run = open_path(FLAGS.run)
   if not (run / 'config.json').is_file():
     return Config(**given), run
   stored = Config.read(run / 'config.json')
@@ -106,13 +106,13 @@ def config_from_flags() -> tuple[Config, pathlib.Path]:
 
 def main(argv):
   cli.no_arguments(argv)
+  cli.quiet_tensorflow()
   config, run = config_from_flags()
   if (run / cli.FINISHED).is_file():
     print(f'{run} is finished; next: python -m vae_info.evaluate --run={run}')
     return
   print(f'run directory: {run}')
   # Only now: flags are checked, and importing TensorFlow takes seconds.
-  cli.quiet_tensorflow()
   from vae_info import interruption, provenance, training
 
   print(f'device: {provenance.device()}', flush=True)

@@ -6,12 +6,11 @@
 settings, or to make it beforehand.
 """
 
-import pathlib
-
 from absl import app, flags
 
 from vae_info import cli
 from vae_info.config import Config
+from vae_info.paths import Path, open_path
 
 FLAGS = flags.FLAGS
 
@@ -29,7 +28,7 @@ def define_flags() -> None:
   cli.define_classifier_flags()
 
 
-def train_for_run(run: pathlib.Path) -> None:
+def train_for_run(run: Path) -> None:
   """Fits the classifiers of one run, anew if it has any."""
   from vae_info import checkpoints, classifiers, points
 
@@ -49,14 +48,14 @@ def train_for_run(run: pathlib.Path) -> None:
 
 def main(argv):
   cli.no_arguments(argv)
+  cli.quiet_tensorflow()
   cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
   if FLAGS.run is None:
-    runs = cli.finished_runs(pathlib.Path(FLAGS.runs_dir))
+    runs = cli.finished_runs(open_path(FLAGS.runs_dir))
   else:
-    runs = [pathlib.Path(FLAGS.run)]
+    runs = [open_path(FLAGS.run)]
     Config.read(runs[0] / 'config.json')
     cli.check_finished(runs[0])
-  cli.quiet_tensorflow()
   for run in runs:
     train_for_run(run)
 

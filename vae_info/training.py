@@ -6,7 +6,6 @@ any step and go on from its checkpoint to the very same weights.
 """
 
 import functools
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -17,6 +16,7 @@ import tf_keras
 from vae_info import (
   checkpoints,
   conditioning,
+  locks,
   model as models,
   objectives,
   provenance,
@@ -26,6 +26,7 @@ from vae_info import (
 from vae_info.config import Config, UserError
 from vae_info.datasets import Dataset
 from vae_info.interruption import Signals, Stopped
+from vae_info.paths import Path
 from vae_info.progress import Progress
 
 WARMUP_STEPS = 200
@@ -278,7 +279,7 @@ def make_train_steps(
 def train(
   config: Config,
   dataset: Dataset,
-  run: pathlib.Path,
+  run: Path,
   strategy: tf.distribute.Strategy | None = None,
   jit_compile: bool = False,
   steps_per_call: int = 50,
@@ -303,7 +304,9 @@ def train(
   version = provenance.version()  # Of the code that runs, not a later one.
   strategy = strategy or get_strategy('one_device')
   checkpoints.open_run(run, config)
-  with checkpoints.lock(run), Signals() as signals:
+  with locks.lock(run), Signals() as signals:
+    if checkpoints.is_finished(run):
+      return  # By another process, just before it was locked here.
     step, seconds = _train_to_the_end(
       config,
       dataset,
@@ -351,9 +354,9 @@ def _train_to_the_end(
     config, model, optimizer, images, strategy, jit_compile
   )
   step = int(optimizer.iterations.numpy())
-  writer = summaries.Writer(run, config, model, dataset)
+  writer = summaries.Writer(run, config, model, dataset, step)
   saved = time.monotonic()
-  with Progress(config, step, total) as progress:
+  with Progress(config, run, step, total) as progress:
     while step < total:
       started = time.monotonic()
       count = min(steps_per_call, total - step)
@@ -378,8 +381,10 @@ def _train_to_the_end(
       writer.add(step, scalars)
       due = time.monotonic() - saved >= 60.0 * checkpoint_minutes
       if due or step == total or signals.received:
-        checkpoints.save(manager, step)
+        # Before the checkpoint: what is written twice can be dropped, what is
+        # missing cannot be found.
         writer.flush(step, total)
+        checkpoints.save(manager, step)
         progress.report()
         saved = time.monotonic()
       if signals.received and step < total:

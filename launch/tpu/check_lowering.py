@@ -1,0 +1,129 @@
+"""Whether every training step compiles for a TPU, found out without one.
+
+    python -m launch.tpu.check_lowering [--architecture=paper]
+
+TensorFlow's TPU wheel knows, on any machine, which operations its compiler for
+TPUs (`XLA_TPU_JIT`) takes. The step of every encoder x decoder x marginal, its
+gradients included, is lowered with it to HLO, and the HLO must have only static
+shapes. What is left out is Adam's update of the variables, which cannot be
+lowered without a device, and what a TPU then makes of the HLO: that it runs,
+its numbers, its speed.
+
+Needs `tensorflow-tpu`, which cannot live beside `tensorflow`: see
+launch/README.md for the virtual environment.
+"""
+
+import importlib.metadata
+import itertools
+import os
+import sys
+import time
+
+from absl import app, flags
+
+from vae_info import cli, config as configs
+from vae_info.config import Config, UserError
+
+FLAGS = flags.FLAGS
+
+# Else libtpu asks a metadata server for its TPU, for minutes.
+os.environ['TPU_SKIP_MDS_QUERY'] = '1'
+os.environ['TPU_LIBRARY_PATH'] = '/nonexistent'
+
+
+def define_flags() -> None:
+  """Defines every flag of this command."""
+  flags.DEFINE_enum(
+    'architecture', 'compact', configs.ARCHITECTURES, 'Size of the networks.'
+  )
+  flags.DEFINE_enum(
+    'precision', 'bfloat16', configs.PRECISIONS, 'Number format in training.'
+  )
+
+
+class Kept:
+  """In place of Adam: keeps the gradients it is given."""
+
+  def apply_gradients(self, pairs, **kwargs):
+    del kwargs
+    self.gradients = [gradient for gradient, _ in pairs]
+
+
+def lower(config: Config) -> str:
+  """The HLO of a training step, as text."""
+  import numpy as np
+  import tensorflow as tf
+  from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2,
+  )
+
+  from vae_info import model as models, training
+
+  pixels = np.random.default_rng(0).random([1000, 28, 28, 1]) < 0.2
+  images = tf.Variable(pixels.astype(np.uint8), trainable=False)
+  model = models.build(config, images.numpy())
+  kept = Kept()
+  replica_step = training.make_replica_step(config, model, kept, images, 1)
+
+  def step(number, indices):
+    rate, distortion = replica_step(number, indices)
+    return rate, distortion, kept.gradients
+
+  concrete = tf.function(step).get_concrete_function(
+    tf.TensorSpec([], tf.int32), tf.TensorSpec([config.batch_size], tf.int32)
+  )
+  # The compiler takes no variables where there is no device to hold them.
+  frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+  arguments = (tf.constant(0), tf.range(config.batch_size))
+  compiled = tf.function(lambda *a: frozen(*a), jit_compile=True)
+  return compiled.experimental_get_compiler_ir(*arguments)(
+    stage='hlo', platform_name='TPU'
+  )
+
+
+def main(argv):
+  cli.no_arguments(argv)
+  cli.quiet_tensorflow()
+  try:
+    version = importlib.metadata.version('tensorflow-tpu')
+  except importlib.metadata.PackageNotFoundError as error:
+    raise UserError(
+      'tensorflow-tpu is not installed here; launch/README.md has the command '
+      'that makes a virtual environment for this check'
+    ) from error
+  print(f'tensorflow-tpu {version}, {FLAGS.architecture}, {FLAGS.precision}')
+  failed = 0
+  for encoder, decoder, marginal in itertools.product(
+    configs.ENCODERS, configs.DECODERS, configs.MARGINALS
+  ):
+    name = f'{encoder} {decoder} {marginal}'
+    config = Config(
+      encoder=encoder,
+      decoder=decoder,
+      marginal=marginal,
+      architecture=FLAGS.architecture,
+      precision=FLAGS.precision,
+    )
+    started = time.monotonic()
+    try:
+      text = lower(config)
+    except Exception as error:  # Whatever the compiler says: the next may do.
+      print(f'FAILED  {name}: {str(error).strip().splitlines()[0]}')
+      failed += 1
+      continue
+    took = time.monotonic() - started
+    # A bounded dynamic shape is written f32[<=100].
+    dynamic = '<=' in text
+    failed += dynamic
+    print(
+      f'{"DYNAMIC" if dynamic else "ok":7} {name}: {len(text) / 1e6:.1f} MB of '
+      f'HLO in {took:.0f} s',
+      flush=True,
+    )
+  if failed:
+    sys.exit(1)
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(cli.one_line_errors(main))

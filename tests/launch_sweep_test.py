@@ -1,0 +1,384 @@
+"""Sweeps: what they are, which runs are chosen, and that each ends well.
+
+The engines are tried here on a stub of a training; launch_fire_test.py has
+real ones.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from launch import engines, jobs, selection, states, sweep, sweeps
+from launch.display import Display
+from vae_info import config as configs, locks, train
+from vae_info.config import Config, UserError
+
+ROOT = pathlib.Path(__file__).parents[1]
+STUB = str(ROOT / 'tests' / 'launch_stub.py')
+BEHAVIOURS = ('fine', 'killed', 'preempted', 'fails', 'busy')
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+  """Nobody waits long for a second try."""
+  monkeypatch.setattr(sweep, 'PAUSE_SECONDS', 0.05)
+  monkeypatch.setattr(sweep, 'IN_USE_SECONDS', 0.1)
+
+
+def stub_jobs(folder, *behaviours):
+  return [
+    jobs.Job(
+      name=behaviour,
+      directory=str(folder / behaviour),
+      train=(STUB, behaviour, f'--run={folder / behaviour}'),
+      evaluate=None,
+    )
+    for behaviour in behaviours
+  ]
+
+
+def steps(run):
+  return [int(line) for line in (run / 'steps.txt').read_text().splitlines()]
+
+
+def starts(run):
+  return len((run / 'starts.txt').read_text().splitlines())
+
+
+def command(*words, **kwargs):
+  return subprocess.Popen(
+    [sys.executable, '-m', *map(str, words)],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    **kwargs,
+  )
+
+
+# Sweeps as data.
+
+
+@pytest.mark.parametrize('name', sweeps.SWEEPS)
+def test_names_are_unique_and_those_that_the_command_itself_gives(name):
+  runs = sweeps.SWEEPS[name]
+  names = [run.name for run in runs]
+  assert len(set(names)) == len(runs)
+  for run in runs:
+    if run.module != sweeps.TRAIN:
+      continue
+    # As typed on a command line: 2 and 2.0 are the same there.
+    words = [f'--{key}={value}' for key, value in run.flags.items()]
+    assert Config(**selection.config_flags(words)).run_name == run.name
+
+
+def test_names_never_change():
+  first = {name: runs[0].name for name, runs in sweeps.SWEEPS.items()}
+  for name, expected in {
+    'smoke': 'static_mnist_conv_deconvolutional_gaussian_compact_beta1_seed0_'
+    'latent_size=4_batch_size=20_steps=20',
+    'mnist': 'binarized_mnist_conv_deconvolutional_gaussian_compact_beta0.1_'
+    'seed0_precision=bfloat16',
+    'omniglot': 'omniglot_conv_deconvolutional_gaussian_compact_beta0.1_seed0_'
+    'binarization=dynamic_precision=bfloat16',
+    'paper': 'binarized_mnist_conv_deconvolutional_gaussian_paper_beta0.1_'
+    'seed0_lr_schedule=paper_precision=bfloat16',
+  }.items():
+    assert first[name] == expected
+
+
+def test_smoke_has_every_combination():
+  told = {
+    (run.config.encoder, run.config.decoder, run.config.marginal)
+    for run in sweeps.SWEEPS['smoke']
+  }
+  assert len(told) == len(configs.ENCODERS) * len(configs.DECODERS) * len(
+    configs.MARGINALS
+  )
+
+
+def test_paper_is_the_whole_grid_with_and_without_annealing():
+  runs = [run.config for run in sweeps.SWEEPS['paper']]
+  mnist = [run for run in runs if run.dataset == 'binarized_mnist']
+  assert len(mnist) == 2 * 2 * 3 * len(sweeps.BETAS) * 2
+  assert {run.architecture for run in runs} == {'paper'}
+  assert {run.kl_annealing_epochs > 0 for run in runs} == {False, True}
+  assert min(sweeps.BETAS) == 0.1
+  assert max(sweeps.BETAS) == 10
+
+
+def test_sweeps_import_no_tensorflow():
+  code = (
+    'import sys; from launch import sweep, status; '
+    'sys.exit("tensorflow" in sys.modules)'
+  )
+  assert subprocess.run([sys.executable, '-c', code], cwd=ROOT).returncode == 0
+
+
+# Which runs, with which flags.
+
+
+@pytest.mark.parametrize(
+  'text, count',
+  [
+    ('', 144),
+    ('decoder=autoregressive', 72),
+    ('decoder!=autoregressive,encoder=iaf', 36),
+    ('beta<1', 72),
+    ('beta <= 1, beta>=1.0', 12),
+    ('beta>1,marginal=maf', 20),
+    ('steps=None', 144),
+    ('epochs=16', 72),  # A default counts as well.
+  ],
+)
+def test_filter(text, count):
+  assert len(selection.choose('mnist', [], text)) == count
+
+
+def test_flags_of_the_config_change_the_run_and_its_name():
+  extra = ['--epochs=2', '--beta=1', '--steps_per_call=5']
+  runs = selection.choose('mnist', extra, '')
+  assert len(runs) == 12  # All betas have become one.
+  assert all('epochs=2.0' in run.name for run in runs)
+  assert selection.handed_on(extra) == ('--steps_per_call=5',)
+
+
+def test_train_has_the_flags_that_are_handed_on():
+  from absl import flags
+
+  before = set(flags.FLAGS)
+  train.define_flags()
+  defined = set(flags.FLAGS) - before
+  for name in defined:
+    delattr(flags.FLAGS, name)
+  names = {name.removeprefix('no') for name in selection.TRAIN_FLAGS}
+  names |= {field.name for field in dataclasses.fields(Config)}
+  assert defined == names | {'run', 'runs_dir', 'data_dir', 'cache_dir'}
+
+
+@pytest.mark.parametrize(
+  'words, message',
+  [
+    ('', '--sweep is one of smoke, mnist'),
+    ('--sweep=foo', "unknown sweep 'foo'; expected one of smoke"),
+    ('--sweep=mnist --filter=bete<1', "no run has 'bete'; expected one of"),
+    ('--sweep=mnist --filter=beta<one', "'one' in 'beta<one' is not a number"),
+    ('--sweep=mnist --filter=beta', "'beta' is not a condition such as"),
+    ('--sweep=mnist --filter=beta<0', 'leaves none of the 144 runs'),
+    ('--sweep=mnist epochs=2', "unexpected argument 'epochs=2'"),
+    ('--sweep=mnist -- --epoch=2', 'train has no flag --epoch'),
+    ('--sweep=mnist -- --epochs=two', "epochs must be a number, got 'two'"),
+    ('--sweep=mnist -- --epochs=-2', 'epochs must be above 0'),
+    ('--sweep=mnist -- --data_dir=x', 'write it before --'),
+    ('--sweep=mnist --ray_address=a', 'must be local, auto or HOST:PORT'),
+    ('--sweep=mnist --ray_address=127.0.0.1:1', 'no Ray cluster at 127.0.0.1'),
+  ],
+)
+def test_mistakes_get_one_clear_line(tmp_path, words, message):
+  process = command(
+    'launch.sweep', f'--runs_dir={tmp_path}', *shlex.split(words)
+  )
+  _, errors = process.communicate(timeout=60)
+  assert process.returncode == 1
+  (line,) = errors.strip().splitlines()
+  assert message in line
+
+
+def test_print_writes_commands_and_skips_what_is_finished(tmp_path):
+  flags = ('--sweep=smoke', f'--runs_dir={tmp_path}', '--engine=print')
+  flags += ('--filter=encoder=conv', '--data_dir=/my data', '--', '--steps=2')
+  lines = command('launch.sweep', *flags).communicate()[0].splitlines()
+  assert len(lines) == 8
+  train_words, evaluate_words = (
+    shlex.split(part) for part in lines[0].split(' && ')
+  )
+  name = (
+    'static_mnist_conv_deconvolutional_gaussian_compact_beta1_seed0_'
+    'latent_size=4_batch_size=20_steps=2'
+  )
+  assert train_words[:4] == [
+    'python',
+    '-m',
+    'vae_info.train',
+    f'--run={tmp_path}/{name}',
+  ]
+  assert evaluate_words[:4] == [
+    'python',
+    '-m',
+    'vae_info.evaluate',
+    f'--run={tmp_path}/{name}',
+  ]
+  for words in (train_words, evaluate_words):
+    assert '--data_dir=/my data' in words
+  (tmp_path / name).mkdir()
+  (tmp_path / name / 'finished.json').write_text('{}')
+  again = command('launch.sweep', *flags).communicate()[0].splitlines()
+  assert 'vae_info.train' not in again[0]
+  assert len(again) == 8
+
+
+# The engines, on stubs.
+
+
+def check_ends(folder, ends):
+  """Each was done once, whatever happened to it on the way."""
+  assert set(ends) == set(BEHAVIOURS)
+  for name, outcome in ends.items():
+    state = states.read(folder / name)
+    if name == 'fails':
+      assert outcome.status == 1
+      assert state.state == states.FAILED
+      assert 'as told' in state.message
+      assert starts(folder / name) == 2
+    else:
+      assert outcome.status == 0
+      assert state.state == states.DONE
+      assert steps(folder / name) == list(range(6))
+      assert starts(folder / name) == 1 + (name != 'fine')
+
+
+@pytest.mark.parametrize('kind', ['serial', 'ray'])
+def test_each_is_done_once_and_one_failure_stops_no_other(tmp_path, kind):
+  todo = stub_jobs(tmp_path, *BEHAVIOURS)
+  make = {'serial': engines.Serial, 'ray': lambda: engines.Ray('local')}[kind]
+  with make() as engine, Display(tmp_path, BEHAVIOURS) as display:
+    ends = sweep.drive(todo, engine, 1, display)
+  check_ends(tmp_path, ends)
+  log = (tmp_path / 'fails' / 'launch' / 'train.log').read_text()
+  assert log.count('as told') == 2
+
+
+def test_no_retry_where_none_is_wanted_but_preemption_never_counts(tmp_path):
+  todo = stub_jobs(tmp_path, 'preempted', 'killed')
+  with engines.Serial() as engine, Display(tmp_path, []) as display:
+    ends = sweep.drive(todo, engine, 0, display)
+  assert ends['preempted'].status == 0
+  assert ends['killed'].status == -signal.SIGKILL
+
+
+def test_a_finished_run_starts_no_process(tmp_path):
+  (job,) = stub_jobs(tmp_path, 'fine')
+  assert jobs.execute(job).status == 0
+  assert jobs.execute(job).status == 0
+  assert starts(tmp_path / 'fine') == 1
+
+
+def test_a_command_that_does_not_finish_its_run_has_failed(tmp_path):
+  job = jobs.Job('x', str(tmp_path / 'x'), ('-c', 'pass'), None)
+  outcome = jobs.execute(job)
+  assert outcome.status == 1
+  assert 'did not finish' in outcome.message
+
+
+def test_leaving_the_engine_lets_runs_save_their_state(tmp_path):
+  (job,) = stub_jobs(tmp_path, 'endless')
+  with engines.Ray('local') as engine:
+    engine.submit(job)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / 'endless' / 'steps.txt').exists():
+      engine.wait(0.1)
+      assert time.monotonic() < deadline
+  reached = steps(tmp_path / 'endless')
+  time.sleep(1.5)
+  assert steps(tmp_path / 'endless') == reached  # Nobody is left behind.
+  assert len(reached) < 1000
+
+
+@pytest.fixture
+def cluster():
+  """A Ray node with four pretended TPU chips; its address."""
+  port = 20000 + os.getpid() % 20000
+  words = ['start', '--head', '--block', f'--port={port}', '--num-cpus=2']
+  words += ['--node-ip-address=127.0.0.1', '--include-dashboard=false']
+  words += ['--object-store-memory=80000000', '--resources={"TPU": 4}']
+  process = subprocess.Popen(
+    [str(pathlib.Path(sys.executable).parent / 'ray'), *words],
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+    env={**os.environ, 'RAY_USAGE_STATS_ENABLED': '0'},
+  )
+  yield f'127.0.0.1:{port}'
+  process.terminate()
+  process.wait(60)
+
+
+def join(address, **kwargs):
+  """Waits for the cluster to be there."""
+  deadline = time.monotonic() + 60
+  while True:
+    try:
+      return engines.Ray(address, **kwargs)
+    except UserError:
+      if time.monotonic() > deadline:
+        raise
+      time.sleep(0.5)
+
+
+def test_each_run_on_tpus_has_chips_of_its_own(tmp_path, cluster):
+  names = ('fine', 'slow')
+  todo = stub_jobs(tmp_path, *names)
+  with (
+    join(cluster, tpus=2) as engine,
+    Display(tmp_path, names) as display,
+  ):
+    ends = sweep.drive(todo, engine, 0, display)
+  assert [outcome.status for outcome in ends.values()] == [0, 0]
+  chips = [
+    (tmp_path / name / 'starts.txt').read_text().strip() for name in names
+  ]
+  assert all(len(told.split(',')) == 2 for told in chips)
+  assert not set(chips[0].split(',')) & set(chips[1].split(','))
+
+
+# States.
+
+
+def test_states_from_directories_alone(tmp_path):
+  def state(name):
+    return states.read(tmp_path / name).state
+
+  assert state('a') == states.PENDING
+  run = tmp_path / 'a'
+  run.mkdir()
+  (run / 'config.json').write_text(Config().to_json())
+  assert state('a') == states.STOPPED
+  (run / 'progress.json').write_text(
+    json.dumps({'step': 5, 'total': 20, 'seconds_left': 61.2})
+  )
+  with locks.lock(run):
+    assert state('a') == states.RUNNING
+    assert 'step 5/20, 1:01 left' in states.line(states.read(run))
+  states.mark_failed(run, {'message': 'for a reason'})
+  assert state('a') == states.FAILED
+  states.clear_failed(run)
+  (run / 'finished.json').write_text('{}')
+  assert state('a') == states.TRAINED
+  (run / 'evaluation.json').write_text('{}')  # Damaged: to be made again.
+  assert state('a') == states.TRAINED
+  (run / 'config.json').write_text('{"baseline": "pca"}')
+  assert state('a') == states.DONE
+
+
+def test_status_is_a_table_of_the_folder(tmp_path):
+  for name in ('one', 'two'):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'config.json').write_text('{"baseline": "pca"}')
+  (tmp_path / 'one' / 'finished.json').write_text('{}')
+  process = command('launch.status', f'--runs_dir={tmp_path}')
+  output, errors = process.communicate()
+  assert process.returncode == 0, errors
+  assert output.splitlines() == [
+    'done        one',
+    'stopped     two',
+    '1 pending, 0 running, 1 done, 0 failed',
+  ]
+  process = command('launch.status', f'--runs_dir={tmp_path}/none')
+  assert 'there is no folder' in process.communicate()[1]
