@@ -60,17 +60,23 @@ def random_network(config: BaselineConfig, image_shape: tuple[int, int, int]):
   return lambda images: tf.nn.elu(second(tf.nn.elu(first(pixels(images)))))
 
 
-def random_encoder(config: BaselineConfig, images: np.ndarray) -> Deterministic:
+def random_encoder(
+  config: BaselineConfig, images: np.ndarray
+) -> tuple[Deterministic, np.ndarray]:
   """An untrained network with standardised outputs.
 
   Args:
     config: Of `random_dense` or `random_conv`.
     images: Training images, uint8 `[N, H, W, 1]`.
+
+  Returns:
+    The encoder, and the codes of the training images, `[N, latent_size]`.
   """
   network = random_network(config, images.shape[1:])
   outputs = evaluation.encode(as_model(Deterministic(network)), images)
   mean, scale = outputs.mean(0), outputs.std(0) + 1e-6
-  return Deterministic(lambda images: (network(images) - mean) / scale)
+  encoder = Deterministic(lambda images: (network(images) - mean) / scale)
+  return encoder, (outputs - mean) / scale
 
 
 def as_model(encoder) -> types.SimpleNamespace:
