@@ -106,7 +106,7 @@ class BaselineConfig:
   )
   learning_rate: float | None = _option(
     "Adam's largest learning rate for the complex network, which falls to 0 "
-    'as a cosine; by default 0.001.'
+    'as a cosine; by default 0.002.'
   )
   batch_size: int | None = _option(
     'Images in one step of the complex network; by default 100.'
@@ -168,7 +168,7 @@ class BaselineConfig:
       'depth': 64,
       'dropout': dropouts.get(self.task, 0.3),
       'epochs': 20 if self.dataset.startswith('omniglot') else 6,
-      'learning_rate': 1e-3,
+      'learning_rate': 2e-3,
       'batch_size': 100,
       'precision': 'bfloat16',
       'early_stopping': False,

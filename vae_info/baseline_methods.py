@@ -64,13 +64,14 @@ def fit_on_codes(config, dataset, run, signals, entropies):
   """A classifier on codes without noise: a random network's, or pixels."""
   del run
   started = time.monotonic()
+  images = dataset.train.images
   if config.baseline == 'supervised_simple':
     encoder = random_encoders.Deterministic(random_encoders.pixels)
+    codes = evaluation.encode(random_encoders.as_model(encoder), images)
   else:
-    encoder = random_encoders.random_encoder(config, dataset.train.images)
+    encoder, codes = random_encoders.random_encoder(config, images)
   model = random_encoders.as_model(encoder)
   settings = _settings(config)
-  codes = evaluation.encode(model, dataset.train.images)
   classifier = _new_classifier(config, dataset, codes.shape[1])
   after_epoch = _after_epoch(signals)
   if config.early_stopping:
