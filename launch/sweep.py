@@ -230,8 +230,9 @@ def main(argv):
     if state.state != states.DONE
   ]
   print(f'{FLAGS.sweep}: {len(names)} runs, {len(todo)} of them to do')
-  for job in todo:
-    states.clear_failed(open_path(job.directory))
+  for state in found:
+    if state.state == states.FAILED:
+      states.clear_failed(runs_dir / state.name)
   if todo:
     for signum in (signal.SIGINT, signal.SIGTERM):
       signal.signal(signum, _stop)
