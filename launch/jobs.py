@@ -112,6 +112,8 @@ def _command(job, run, stage, words):
       raise
     log.seek(start)
     lines = log.read().decode(errors='replace').strip().splitlines()
+  if status < 0:
+    return status, f'killed by {signal.Signals(-status).name}'
   return status, lines[-1] if lines else f'{stage} ended with {status}'
 
 
