@@ -22,6 +22,7 @@ class Display(contextlib.AbstractContextManager):
     self._seconds = REMOTE_SECONDS if is_remote(runs_dir) else SECONDS
     self._due = 0.0
     self._height = 0
+    self._done = {}  # Once done, a run stays so, and is not looked at again.
 
   def __exit__(self, *exception):
     self._erase()
@@ -36,7 +37,12 @@ class Display(contextlib.AbstractContextManager):
     """Draws the table anew, if it is time."""
     if not self._terminal or time.monotonic() < self._due:
       return
-    found = states.read_all(self._runs)
+    rest = [run for run in self._runs if run not in self._done]
+    now = dict(zip(rest, states.read_all(rest), strict=True))
+    found = [self._done.get(run) or now[run] for run in self._runs]
+    self._done |= {
+      run: state for run, state in now.items() if state.state == states.DONE
+    }
     size = shutil.get_terminal_size()
     shown = [
       states.line(state)

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Sequence
 
 from launch import jobs
 from launch.jobs import Job, Outcome
@@ -20,9 +21,10 @@ STOP_SECONDS = jobs.GRACE_SECONDS + 10
 
 
 class Serial(contextlib.AbstractContextManager):
-  """One job at a time, in this process's charge."""
+  """One job at a time; a signal in `received` stops it."""
 
-  def __init__(self):
+  def __init__(self, received: Sequence[int] = ()):
+    self._received = received
     self._jobs = []
 
   def __exit__(self, *exception):
@@ -37,7 +39,7 @@ class Serial(contextlib.AbstractContextManager):
       time.sleep(seconds)
       return []
     job = self._jobs.pop(0)
-    return [(job, jobs.execute(job))]
+    return [(job, jobs.execute(job, self._received))]
 
 
 class Ray(contextlib.AbstractContextManager):

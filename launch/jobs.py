@@ -14,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 from launch import states
+from vae_info.interruption import Stopped
 from vae_info.paths import Path, is_remote, open_path
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -63,12 +65,16 @@ def commands(job: Job) -> list[tuple[str, tuple[str, ...]]]:
   return todo
 
 
-def execute(job: Job) -> Outcome:
-  """Runs what is missing of a job, up to the first command that fails."""
+def execute(job: Job, received: Sequence[int] = ()) -> Outcome:
+  """Runs what is missing of a job, up to the first command that fails.
+
+  Raises:
+    Stopped: A signal has come to be in `received`; the command was told.
+  """
   started = time.monotonic()
   run = open_path(job.directory)
   for stage, words in commands(job):
-    status, message = _command(job, run, stage, words)
+    status, message = _command(job, run, stage, words, received)
     if status:
       return Outcome(status, stage, message, time.monotonic() - started)
   if commands(job):
@@ -76,7 +82,7 @@ def execute(job: Job) -> Outcome:
   return Outcome(0, seconds=time.monotonic() - started)
 
 
-def _command(job, run, stage, words):
+def _command(job, run, stage, words, received):
   """Runs one command; returns its status and the last line it wrote."""
   environment = {
     **os.environ,
@@ -102,7 +108,9 @@ def _command(job, run, stage, words):
     try:
       # Not one long wait: Ray's interruption cannot end that.
       while (status := process.poll()) is None:
-        time.sleep(0.1)
+        if received:
+          raise Stopped(received[0])
+        time.sleep(0.05)
     except BaseException:  # A sweep that is stopped, in whatever way.
       process.terminate()
       with contextlib.suppress(subprocess.TimeoutExpired):
@@ -112,6 +120,8 @@ def _command(job, run, stage, words):
       raise
     log.seek(start)
     lines = log.read().decode(errors='replace').strip().splitlines()
+  if status < 0:
+    return status, f'killed by {signal.Signals(-status).name}'
   return status, lines[-1] if lines else f'{stage} ended with {status}'
 
 

@@ -122,12 +122,26 @@ def print_commands(todo: Iterable[Job]) -> None:
 
 
 def drive(
-  todo: Sequence[Job], engine, max_retries: int, display: Display
+  todo: Sequence[Job],
+  engine,
+  max_retries: int,
+  display: Display,
+  received: Sequence[int] = (),
 ) -> dict[str, Outcome]:
   """Does the jobs, and what failed again.
 
+  Args:
+    todo: The jobs.
+    engine: Where they go.
+    max_retries: For each, after failures.
+    display: Is told what happens.
+    received: Signals, as `listen` adds them.
+
   Returns:
     How each ended at last, by name.
+
+  Raises:
+    Stopped: A signal was received.
   """
   ends = {}
   failures = collections.Counter()
@@ -135,6 +149,8 @@ def drive(
   for job in todo:
     engine.submit(job)
   while len(ends) < len(todo):
+    if received:
+      raise interruption.Stopped(received[0])
     now = time.monotonic()
     for when, job in [item for item in later if item[0] <= now]:
       later.remove((when, job))
@@ -191,10 +207,10 @@ def report(names: Iterable[str]) -> bool:
   return all(state.state == states.DONE for state in found)
 
 
-def make_engine():
+def make_engine(received: Sequence[int]):
   """As the flags tell."""
   if FLAGS.engine == 'serial':
-    return engines.Serial()
+    return engines.Serial(received)
   return engines.Ray(
     FLAGS.ray_address,
     FLAGS.cpus_per_run,
@@ -203,12 +219,22 @@ def make_engine():
   )
 
 
-def _stop(signum, frame):
-  del frame
-  # Once: what runs is saving its state, and shall be left to it.
-  signal.signal(signal.SIGTERM, signal.SIG_IGN)
-  signal.signal(signal.SIGINT, signal.default_int_handler)
-  raise interruption.Stopped(signum)
+def listen() -> list[int]:
+  """A list to which signals that ask for an end are added as they come.
+
+  Not raised as exceptions, which Ray does not survive in the midst of a call.
+  """
+  received = []
+
+  def remember(signum, frame):
+    del frame
+    if not received:
+      print('stopping; what runs saves its state', file=sys.stderr, flush=True)
+    received.append(signum)
+
+  for signum in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(signum, remember)
+  return received
 
 
 def main(argv):
@@ -230,14 +256,14 @@ def main(argv):
     if state.state != states.DONE
   ]
   print(f'{FLAGS.sweep}: {len(names)} runs, {len(todo)} of them to do')
-  for job in todo:
-    states.clear_failed(open_path(job.directory))
+  for state in found:
+    if state.state == states.FAILED:
+      states.clear_failed(runs_dir / state.name)
   if todo:
-    for signum in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(signum, _stop)
+    received = listen()
     try:
-      with make_engine() as engine, Display(runs_dir, names) as display:
-        drive(todo, engine, FLAGS.max_retries, display)
+      with make_engine(received) as engine, Display(runs_dir, names) as display:
+        drive(todo, engine, FLAGS.max_retries, display, received)
     except interruption.Stopped as stopped:
       text, status = interruption.resume_hint(stopped.args[0])
       print(text, file=sys.stderr)

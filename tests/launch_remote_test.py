@@ -11,6 +11,7 @@ from absl import flags
 from etils import epath
 from etils.epath import backend, gpath
 
+from launch import jobs, states, status
 from vae_info import cli, evaluate, locks, paths, results, train
 from vae_info.config import UserError
 
@@ -74,6 +75,8 @@ def test_train_evaluate_results(capsys, monkeypatch, tiny):
   assert {'ckpt-2.index', 'ckpt-4.index'} <= kept
   progress = json.loads((run / 'progress.json').read_text())
   assert progress['step'] == progress['total'] == 4
+  call(status, '--runs_dir=ram://bucket/runs')
+  assert '0 running, 1 done, 0 failed' in capsys.readouterr().out
   # Nothing is left of the lock, and nothing is done twice.
   assert not locks.is_held(run)
   call(train, '--runs_dir=ram://bucket/runs', *flags_of_train)
@@ -154,6 +157,24 @@ def test_a_claim_is_renewed_and_its_loss_stops_the_process(monkeypatch):
     for claim in (run / locks.LOCK).iterdir():
       claim.unlink()
     assert stopped.wait(5)
+
+
+def test_each_attempt_has_a_log_of_its_own():
+  run = paths.open_path('ram://bucket/logged')
+  with jobs._log(run, 'train') as file:
+    file.write(b'error: as told')
+  (log,) = (run / 'launch').iterdir()
+  assert log.name.startswith('train-')
+  assert log.read_text() == 'error: as told'
+
+
+def test_what_is_given_up_is_told_and_forgotten():
+  run = paths.open_path('ram://bucket/given_up')
+  states.mark_failed(run, {'message': 'for a reason'})
+  assert states.read(run).message == 'for a reason'
+  states.clear_failed(run)
+  (found,) = states.read_all([run])
+  assert found.state == states.PENDING
 
 
 @pytest.mark.parametrize(

@@ -367,6 +367,27 @@ def test_states_from_directories_alone(tmp_path):
   assert state('a') == states.DONE
 
 
+def test_a_terminal_has_a_live_table(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr('sys.stdout.isatty', lambda: True)
+  monkeypatch.setattr('launch.display.SECONDS', 0.0)
+  run = tmp_path / 'one'
+  run.mkdir()
+  (run / 'config.json').write_text(Config().to_json())
+  (run / 'progress.json').write_text(
+    json.dumps({'step': 1, 'total': 4, 'seconds_left': 3})
+  )
+  with Display(tmp_path, ['one', 'two']) as display:
+    with locks.lock(run):
+      display.refresh()
+    display.tell('something')
+    display.refresh()
+  table, rest = capsys.readouterr().out.split('something')
+  assert 'running     one  step 1/4, 0:03 left' in table
+  assert '1 pending, 1 running, 0 done, 0 failed' in table
+  assert '\033[2F\033[J' in table  # Both of its lines make way.
+  assert '2 pending, 0 running, 0 done, 0 failed' in rest
+
+
 def test_status_is_a_table_of_the_folder(tmp_path):
   for name in ('one', 'two'):
     (tmp_path / name).mkdir()

@@ -25,7 +25,7 @@ import tensorflow_probability as tfp
 import tqdm
 from absl import logging
 
-from vae_info import layers, randomness
+from vae_info import layers, randomness, xla
 from vae_info.config import UserError
 from vae_info.paths import Path, write_atomically
 
@@ -212,7 +212,7 @@ def _make_epoch(classifier, size, steps):
   """Compiles `steps` steps of Adam on batches of `size`, in a given order."""
   variables = list(classifier.trainable_variables)
 
-  @tf.function(jit_compile=True)
+  @tf.function(jit_compile=xla.compiles_here())
   def epoch(inputs, labels, order, rate, first, moments):
     inputs, labels = tf.gather(inputs, order, axis=-2), tf.gather(labels, order)
     *members, _, width = inputs.shape  # `[K]` of a stack, or nothing.

@@ -59,12 +59,12 @@ class Writer:
       for at, scalars in self._pending:
         for name, value in scalars.items():
           tf.summary.scalar(name, value, step=at)
-      fifth = step * PICTURES // total
-      if self._pictured is not None and fifth > self._pictured:
+      self._pending = []  # Even if the pictures fail: never twice.
+      fifth, before = step * PICTURES // total, self._pictured
+      self._pictured = fifth
+      if before is not None and fifth > before:
         for name, picture in self._draw(tf.constant(step)).items():
           tf.summary.image(name, picture, step=step)
-      self._pictured = fifth
-    self._pending = []
     self._writer.flush()
 
   def _pictures(self, step):
