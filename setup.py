@@ -2,6 +2,9 @@
 
 import setuptools
 
+# vl-convert holds the scripts that a page without a network needs.
+EXPLORE = ['altair>=6', 'vl-convert-python>=1.8']
+
 setuptools.setup(
   name='vae_info',
   version='0.1.0',
@@ -22,12 +25,21 @@ setuptools.setup(
     # No longer a dependency of TensorFlow; tf.summary fails without it.
     'tensorboard>=2.20',
     'absl-py>=2.1',
+    'matplotlib>=3.10',
     'numpy>=2.0',
     'scipy>=1.13',
     'tqdm>=4.66',
   ],
   extras_require={
-    'dev': ['pytest>=8', 'ruff>=0.14', 'dill'],
+    # playwright drives a chromium that is there already; it brings none.
+    'dev': [
+      'pytest>=8',
+      'ruff>=0.14',
+      'dill',
+      'playwright',
+      *EXPLORE,
+    ],
+    'explore': EXPLORE,
     'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],
   },
 )
