@@ -8,6 +8,7 @@ panels. Needs `pip install -e '.[explore]'`.
 
 import html
 import json
+import math
 import pathlib
 import warnings
 from collections.abc import Sequence
@@ -174,12 +175,15 @@ def chart(panels: Sequence[Panel]):
         title=alt.TitleParams(text=alt.expr(f"'C against {x}, in ' + units")),
       )
     )
-  return alt.hconcat(*sides, data=alt.InlineData(values=records)).add_params(
-    *_controls(alt, panels, vaes)
+  highest = max(
+    one['label_distortion'] / entropies[one['panel']] for one in vaes
   )
+  controls = _controls(alt, panels, vaes, max(106, math.ceil(103 * highest)))
+  data = alt.InlineData(values=records)
+  return alt.hconcat(*sides, data=data).add_params(*controls)
 
 
-def _controls(alt, panels, vaes) -> list:
+def _controls(alt, panels, vaes, top) -> list:
   """What the reader may set."""
   titles = [panel.title for panel in panels]
   controls = [('shown', titles[0], 'data and task', titles)]
@@ -206,8 +210,10 @@ def _controls(alt, panels, vaes) -> list:
     ),
     alt.param(
       name='top',
-      value=106,
-      bind=alt.binding_range(min=4, max=130, step=2, name='C up to, % of H(Y)'),
+      value=top,
+      bind=alt.binding_range(
+        min=4, max=max(top, 130), step=2, name='C up to, % of H(Y)'
+      ),
     ),
   ]
 

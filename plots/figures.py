@@ -57,6 +57,8 @@ def figures(rows: list[Row]) -> Iterator[tuple[str, Figure]]:
   """Names of files, and figures."""
   panels = tables.panels(rows)
   yield 'figure1', label_distortion.label_distortion(panels)
+  for note in label_distortion.notes(panels):
+    print(note)
   for panel in panels:
     if panel.title.startswith('MNIST'):
       yield 'figure2', label_distortion.magnified(panel)

@@ -55,7 +55,7 @@ def label_preference(panels: Sequence[Panel]) -> Figure:
   figure = Figure((style.WIDTH, 2.9), layout='constrained')
   grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
   rows = [row for panel in panels for row in panel.rows if drawable(row)]
-  limit = 1.05 * max(row.rate for row in rows)
+  limit = 1.05 * max(1.0, *(row.rate for row in rows))
   top = max(panel.input_entropy / panel.label_entropy for panel in panels)
   for axes, panel in zip(grid, panels, strict=True):
     shown = [row for row in panel.rows if drawable(row)]

@@ -97,6 +97,12 @@ def decoder_look(decoder: str) -> tuple[str, str, str]:
   return DECODERS.get(decoder, ('?', _short(decoder), 'bottom'))
 
 
+def place(name: str, known: Iterable[str]) -> tuple[int, str]:
+  """Sorts names as `known` has them, and others after these."""
+  known = [*known]
+  return (known.index(name) if name in known else len(known)), name
+
+
 def family_name(decoder: str, marginal: str) -> str:
   """The paper's tuple (d, m), and words."""
   sign, name, _ = decoder_look(decoder)
@@ -181,15 +187,11 @@ def run_key(rows: Iterable[Row]) -> list[Line2D]:
   families = {family[1:] for family in fixed}
   families |= {group[0].family[1:] for group in ranged.values()}
   encoders = {row.encoder for row in rows if row.method == 'vae'}
-  order = [*DECODERS], [*MARGINALS]
   entries = [
     Line2D([], [], linestyle='none', label=family_name(*pair), **marker(*pair))
     for pair in sorted(
       families,
-      key=lambda pair: [
-        (names.index(name) if name in names else len(names), name)
-        for name, names in zip(pair, order, strict=True)
-      ],
+      key=lambda pair: (place(pair[0], DECODERS), place(pair[1], MARGINALS)),
     )
   ]
   if ranged:

@@ -3,8 +3,8 @@
 import re
 import shutil
 import subprocess
+import sys
 
-import plots_figures_test
 import plots_table
 import pytest
 
@@ -20,7 +20,7 @@ def written(tmp_path_factory):
   results = plots_table.write(folder / 'x.csv', plots_table.rows())
   output = folder / 'explore.html'
   flags = f'--results={results}', f'--output={output}'
-  told = plots_figures_test.run('explore', *flags)
+  told = plots_table.run('explore', *flags)
   assert told == f'wrote {output}: {len(plots_table.rows())} results\n'
   return output
 
@@ -161,8 +161,8 @@ def test_a_missing_extra_is_told(tmp_path):
     "import runpy; runpy.run_module('plots.explore', run_name='__main__')"
   )
   done = subprocess.run(
-    [plots_figures_test.sys.executable, '-c', script, f'--results={results}'],
-    cwd=plots_figures_test.ROOT,
+    [sys.executable, '-c', script, f'--results={results}'],
+    cwd=plots_table.ROOT,
     capture_output=True,
     text=True,
   )

@@ -1,16 +1,13 @@
 """Figures of a made-up table: what is drawn, and what is refused."""
 
 import math
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import plots_table
 import pytest
 
 from plots import (
+  figures,
   label_distortion,
   label_preference,
   rate_distortion,
@@ -19,22 +16,6 @@ from plots import (
   table,
 )
 from vae_info.config import UserError
-
-ROOT = pathlib.Path(__file__).parents[1]
-
-
-def run(module, *flags, status=0, seed='0'):
-  """Runs a command to its end; returns what it printed."""
-  done = subprocess.run(
-    [sys.executable, '-m', f'plots.{module}', *map(str, flags)],
-    cwd=ROOT,
-    env={**os.environ, 'PYTHONHASHSEED': seed},
-    capture_output=True,
-    text=True,
-    timeout=120,
-  )
-  assert done.returncode == status, done.stdout + done.stderr
-  return done.stdout if status == 0 else done.stderr
 
 
 def read(tmp_path, rows, columns=plots_table.COLUMNS):
@@ -238,24 +219,48 @@ def test_without_an_entropy_of_the_input(tmp_path):
 
 
 def test_command_writes_the_same_bytes_again(tmp_path):
-  results = plots_table.write(tmp_path / 'x.csv', plots_table.rows())
+  made = plots_table.rows(['binarized_mnist'])
+  results = plots_table.write(tmp_path / 'x.csv', made)
   names = ('figure1', 'figure2', 'rate_distortion', 'label_preference')
   files = [f'{name}.{kind}' for name in names for kind in ('pdf', 'png')]
   for folder in ('one', 'two'):
-    output = run(
+    output = plots_table.run(
       'figures',
       f'--results={results}',
       f'--output_dir={tmp_path / folder}',
       seed='1' if folder == 'one' else '2',
     )
     assert output.split('\n')[:-1] == [
-      f'wrote {tmp_path / folder / file}' for file in files
+      'no panel Omniglot alphabet: the table has no β-VAE of it',
+      'no panel Omniglot character: the table has no β-VAE of it',
+      *(f'wrote {tmp_path / folder / file}' for file in files),
     ]
   for file in files:
     first = (tmp_path / 'one' / file).read_bytes()
     assert len(first) > 10_000
     assert first == (tmp_path / 'two' / file).read_bytes()
     assert b'CreationDate' not in first
+
+
+def test_bad_classifiers_stay_in_the_picture(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  for method, loss in (('random_dense', 9), ('random_conv', 3), ('vae', 4)):
+    for row in made:
+      if row['method'] == method:
+        row['label_distortion'] = loss
+  panels = table.panels(read(tmp_path, made))
+  figure = label_distortion.label_distortion(panels)
+  assert 4 < figure.axes[0].get_ylim()[1] < 4.2
+  assert label_distortion.notes(panels) == [
+    'above the panel MNIST digit: random, fully connected, C = 9.000 nats'
+  ]
+
+
+@pytest.mark.parametrize('rate', [0.0, -0.001, 12.0])
+def test_one_result_is_enough(tmp_path, rate):
+  row = plots_table.rows(['binarized_mnist'])[0] | {'rate': rate}
+  rows = read(tmp_path, [row])
+  assert len(list(figures.figures(rows))) == 4
 
 
 def test_one_data_set_alone(tmp_path, rows):
@@ -352,7 +357,9 @@ def test_command_tells_mistakes_in_one_line(tmp_path):
     ([f'--results={results}'], "rate is 'nan'"),
     ([f'--results={tmp_path / "none.csv"}'], 'none.csv'),
   ):
-    errors = run('figures', *flags, f'--output_dir={tmp_path}', status=1)
+    errors = plots_table.run(
+      'figures', *flags, f'--output_dir={tmp_path}', status=1
+    )
     assert errors.startswith('error: ') and errors.count('\n') == 1
     assert message in errors
   assert not list(tmp_path.glob('*.png'))

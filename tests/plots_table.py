@@ -1,10 +1,16 @@
-"""A table of results made up from formulas, to draw and to damage."""
+"""A table of results made up from formulas, and the commands that read it."""
 
 import csv
 import itertools
 import math
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
+
+ROOT = pathlib.Path(__file__).parents[1]
 
 # As `vae_info.results` writes them.
 COLUMNS = (
@@ -188,3 +194,17 @@ def write(path, rows, columns=COLUMNS):
     table.writeheader()
     table.writerows(rows)
   return path
+
+
+def run(module, *flags, status=0, seed='0'):
+  """Runs a command to its end; returns what it printed."""
+  done = subprocess.run(
+    [sys.executable, '-m', f'plots.{module}', *map(str, flags)],
+    cwd=ROOT,
+    env={**os.environ, 'PYTHONHASHSEED': seed},
+    capture_output=True,
+    text=True,
+    timeout=120,
+  )
+  assert done.returncode == status, done.stdout + done.stderr
+  return done.stdout if status == 0 else done.stderr
