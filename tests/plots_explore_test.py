@@ -124,26 +124,45 @@ def test_bits(page):
   page.locator('input[type=radio][value=nats]').check()
 
 
+def bright(page):
+  """The runs of markers that are not faint, of both panels."""
+  return page.eval_on_selector_all(
+    'svg.marks .mark-symbol path[aria-label*="run: "]',
+    """paths => paths.filter(x => x.getAttribute('opacity') == '1')
+      .map(x => x.getAttribute('aria-label').match(/run: ([^;]*)/)[1])""",
+  )
+
+
 def test_a_click_picks_a_run_out_in_both_panels(page):
   run = vaes(encoder='iaf', decoder='autoregressive')[0]['run']
-
-  def bright():
-    return page.eval_on_selector_all(
-      'svg.marks .mark-symbol path[aria-label*="run: "]',
-      """paths => paths.filter(x => x.getAttribute('opacity') == '1')
-        .map(x => x.getAttribute('aria-label').match(/run: ([^;]*)/)[1])""",
-    )
-
   marker(page, run).click(force=True)
   page.wait_for_function(
     """() => document.querySelectorAll(
       'svg.marks path[aria-label*="run: "][opacity="0.1"]').length > 0"""
   )
-  picked = bright()
+  picked = bright(page)
   one = picked[0]
   assert set(picked) == {one}
   assert len(picked) == 2 * sum(row['run'] == one for row in vaes())
   assert page.said == []
+
+
+def test_dragging_picks_out_in_both_panels(page):
+  page.reload()
+  one = vaes(encoder='iaf', decoder='deconvolutional')[0]['run']
+  box = marker(page, one).bounding_box()
+  page.mouse.move(box['x'] - 8, box['y'] - 8)
+  page.mouse.down()
+  page.mouse.move(box['x'] + 25, box['y'] + 25, steps=5)
+  page.mouse.up()
+  page.wait_for_function(
+    """() => document.querySelectorAll(
+      'svg.marks path[aria-label*="run: "][opacity="0.1"]').length > 0"""
+  )
+  picked = bright(page)
+  middle = len(picked) // 2
+  assert one in picked and len(picked) < len(vaes())
+  assert picked[:middle] == picked[middle:]  # The same on both sides.
 
 
 def test_baselines_can_go(page):
