@@ -87,7 +87,7 @@ def _draw_row(left, right, panel):
   """C against R, and against D."""
   entropy, known = panel.label_entropy, panel.input_entropy
   corner = np.array([0, entropy])
-  left.fill_between(corner, references.floor(corner, entropy), **FLOOR)
+  left.fill_between(corner, references.hard_floor(corner, entropy), **FLOOR)
   if known is not None:
     rates = np.array([0, known])
     values = references.random_discard(rates, entropy, known)
@@ -95,10 +95,10 @@ def _draw_row(left, right, panel):
     right.plot(known - rates, values, label='discard', zorder=2, **DISCARD)
   pca = panel.of('pca')
   if pca:
-    curve = references.envelope(
-      [row.rate for row in pca], [row.label_distortion for row in pca]
-    )
-    left.plot(*curve, label='pca', **PCA)
+    rates = np.array([row.rate for row in pca])
+    losses = np.array([row.label_distortion for row in pca])
+    best = references.envelope(rates, losses)
+    left.plot(rates[best], losses[best], label='pca', **PCA)
   for axes, x in ((left, 'rate'), (right, 'distortion')):
     _draw_baselines(axes, panel)
     axes.axhline(entropy, **ENTROPY)

@@ -27,8 +27,8 @@ PLANES = 4  # Rates whose codes are shown.
 
 
 @dataclasses.dataclass(frozen=True)
-class Point:
-  """A trained model at a beta.
+class Rated:
+  """A trained model at a beta, and its rate.
 
   Attributes:
     beta: What it was evaluated at: one of several, if it was trained over a
@@ -60,7 +60,7 @@ def define_flags() -> None:
   )
 
 
-def points(runs_dir: pathlib.Path, dataset: str | None) -> list[Point]:
+def rated(runs_dir: pathlib.Path, dataset: str | None) -> list[Rated]:
   """All evaluated points of one data set.
 
   Raises:
@@ -76,7 +76,7 @@ def points(runs_dir: pathlib.Path, dataset: str | None) -> list[Point]:
       print(f'left out: {run} has no evaluation')
       continue
     for row in results.read_run(evaluation):
-      point = Point(run, config, row['beta'], row['rate'])
+      point = Rated(run, config, row['beta'], row['rate'])
       found[run, point.beta] = point  # Once, and not for each task.
   datasets = sorted({point.config.dataset for point in found.values()})
   if not datasets:
@@ -94,8 +94,8 @@ def points(runs_dir: pathlib.Path, dataset: str | None) -> list[Point]:
 
 
 def spread(
-  points: Sequence[Point | Pictures], count: int
-) -> list[Point | Pictures]:
+  points: Sequence[Rated | Pictures], count: int
+) -> list[Rated | Pictures]:
   """At most `count`, evenly spread in log(1 + R), by falling rate."""
   ordered = sorted(points, key=lambda point: -point.rate)
   if len(ordered) <= count:
@@ -112,7 +112,7 @@ def examples(labels: np.ndarray, count: int) -> np.ndarray:
   return first[:count]
 
 
-def draw(point: Point, dataset, task: str) -> Pictures:
+def draw(point: Rated, dataset, task: str) -> Pictures:
   """Codes, reconstructions and samples of one model."""
   import tensorflow as tf  # Later than the flags' own checks.
 
@@ -182,7 +182,7 @@ def principal_components(codes: np.ndarray) -> np.ndarray:
 
 def main(argv):
   cli.no_arguments(argv)
-  every = points(pathlib.Path(FLAGS.runs_dir), FLAGS.dataset)
+  every = rated(pathlib.Path(FLAGS.runs_dir), FLAGS.dataset)
   cli.quiet_tensorflow()
   dataset = cli.load_dataset(every[0].config)
   task = next(iter(dataset.num_classes))

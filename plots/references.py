@@ -12,20 +12,21 @@ def random_discard(rate, label_entropy: float, input_entropy: float):
   return label_entropy * (1 - kept)
 
 
-def floor(rate, label_entropy: float):
+def hard_floor(rate, label_entropy: float):
   """The least C at a rate: max(0, H(Y) - R)."""
   return np.maximum(0, label_entropy - np.asarray(rate))
 
 
-def envelope(rates, values) -> tuple[np.ndarray, np.ndarray]:
-  """The points `[M]` that none of lower rate undercuts, by rising rate.
+def envelope(rates, values) -> np.ndarray:
+  """Which points no other beats: int indices, from the lowest rate up.
 
   Args:
-    rates: `[N]`.
+    rates: R, `[N]`.
     values: C, `[N]`.
   """
-  order = np.lexsort((values, rates))
-  rates, values = np.asarray(rates)[order], np.asarray(values)[order]
-  least = np.minimum.accumulate(values)
-  kept = np.r_[True, values[1:] < least[:-1]]
-  return rates[kept], values[kept]
+  found, least = [], np.inf
+  for index in np.lexsort([values, rates]):
+    if values[index] < least:
+      found.append(index)
+      least = values[index]
+  return np.array(found, int)

@@ -56,7 +56,7 @@ def make_pictures(rate, decoder='deconvolutional', seed=0):
 
 
 def test_points_are_one_for_each_beta(runs_dir):
-  found = pictures.points(runs_dir, None)
+  found = pictures.rated(runs_dir, None)
   assert [(p.config.decoder, p.rate) for p in found] == [
     ('autoregressive', 3.0),
     ('deconvolutional', 9.0),
@@ -66,17 +66,17 @@ def test_points_are_one_for_each_beta(runs_dir):
 
 def test_runs_that_cannot_be_drawn_are_told(runs_dir, tmp_path, tiny, capsys):
   with pytest.raises(UserError, match='no finished run'):
-    pictures.points(tmp_path, None)
+    pictures.rated(tmp_path, None)
   with pytest.raises(UserError, match='no evaluated run of omniglot'):
-    pictures.points(runs_dir, 'omniglot')
+    pictures.rated(runs_dir, 'omniglot')
   shutil.copytree(runs_dir, tmp_path, dirs_exist_ok=True)
   made = make_run(tmp_path, tiny.train.images, evaluated=False, seed=1)
-  assert len(pictures.points(tmp_path, None)) == 3
+  assert len(pictures.rated(tmp_path, None)) == 3
   assert capsys.readouterr().out == f'left out: {made} has no evaluation\n'
   make_run(tmp_path, tiny.train.images, dataset='omniglot')
   with pytest.raises(UserError, match='omniglot and static_mnist; choose one'):
-    pictures.points(tmp_path, None)
-  assert len(pictures.points(tmp_path, 'omniglot')) == 1
+    pictures.rated(tmp_path, None)
+  assert len(pictures.rated(tmp_path, 'omniglot')) == 1
 
 
 def test_rates_are_spread_and_fall():
@@ -105,7 +105,7 @@ def test_principal_components_ignore_noise():
 
 @pytest.mark.parametrize('number', [0, 1])
 def test_a_models_pictures(runs_dir, tiny, number):
-  point = pictures.points(runs_dir, None)[number]
+  point = pictures.rated(runs_dir, None)[number]
   drawn = pictures.draw(point, tiny, 'quadrant')
   assert drawn.components.shape == (53, 2)
   assert drawn.images.shape == drawn.samples.shape == (4, 8, 8, 1)
