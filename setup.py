@@ -2,6 +2,10 @@
 
 import setuptools
 
+# vl-convert holds the scripts that a page without a network needs.
+EXPLORE = ['altair>=6', 'vl-convert-python>=1.8']
+LAUNCH = ['ray[default]>=2.50']
+
 setuptools.setup(
   name='vae_info',
   version='0.1.0',
@@ -9,7 +13,7 @@ setuptools.setup(
   'beta-VAE: rate, distortion and label distortion, measured.',
   python_requires='>=3.11,<3.14',
   packages=setuptools.find_packages(
-    include=['vae_info', 'vae_info.*', 'launch', 'launch.*']
+    include=['vae_info', 'vae_info.*', 'launch', 'launch.*', 'plots']
   ),
   package_data={'vae_info.datasets': ['*.npz']},
   install_requires=[
@@ -25,14 +29,24 @@ setuptools.setup(
     'tensorboard>=2.20',
     'absl-py>=2.1',
     'etils[epath]>=1.10',
+    'matplotlib>=3.10',
     'numpy>=2.0',
     'scikit-learn>=1.5',
     'scipy>=1.13',
     'tqdm>=4.66',
   ],
   extras_require={
-    'dev': ['pytest>=8', 'ruff>=0.14', 'dill', 'ray[default]>=2.50'],
-    'launch': ['ray[default]>=2.50'],
+    # playwright drives a chromium that is there already; it brings none.
+    'dev': [
+      'pytest>=8',
+      'ruff>=0.14',
+      'dill',
+      'playwright',
+      *EXPLORE,
+      *LAUNCH,
+    ],
+    'explore': EXPLORE,
+    'launch': LAUNCH,
     'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],
   },
 )

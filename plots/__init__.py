@@ -1,0 +1,1 @@
+"""Figures: functions from the table of results to a picture."""

@@ -1,0 +1,375 @@
+"""One page to look through the results: no server, no network, one file.
+
+python -m plots.explore --results=plots/results.csv --output=explore.html
+
+Point at a result for its numbers; drag, or click a run, to pick it out in both
+panels. Needs `pip install -e '.[explore]'`.
+"""
+
+import html
+import json
+import math
+import pathlib
+import warnings
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from plots import style, table as tables
+from plots.figures import define_table_flags, read_table
+from plots.label_distortion import BASELINES
+from plots.table import Panel, Row
+from vae_info import cli
+from vae_info.config import UserError
+
+FLAGS = flags.FLAGS
+
+TITLE = 'Label information in the codes of β-VAEs'
+HELP = (
+  'Point at a result for its numbers. Drag across results, or click one to '
+  'take its whole run (with Shift: one more), to pick them out in both panels; '
+  'double-click to let go. A line joins the βs of one training over a range. '
+  'Open markers: deconvolutional decoder. Ring: flow encoder. Dashed: random '
+  'discarding. Ticks: PCA.'
+)
+STYLE = """
+  body { font: 14px sans-serif; margin: 2em; max-width: 1100px; }
+  h1 { font-size: 20px; }
+  #vis.vega-embed { flex-direction: column-reverse; }
+  .vega-bindings { display: flex; flex-wrap: wrap; gap: 1.2em; margin: 1em 0; }
+  #vg-tooltip-element { font-size: 12px; }
+"""
+ALL = 'all'
+WIDTH, HEIGHT = 430, 400
+# matplotlib's marker -> Vega's shape, and a letter for the key.
+SHAPES = {
+  'o': ('circle', '●'),
+  's': ('square', '■'),
+  '^': ('triangle-up', '▲'),
+  'D': ('diamond', '◆'),
+  'P': ('cross', '✚'),
+}
+BASELINE_COLOURS = {
+  **{name: line['color'] for name, line in BASELINES.values()},
+  'PCA': style.GREEN,
+  'random discard': style.BLACK,
+}
+TOLD = {  # Of the tooltip: column of `record` -> name.
+  'run': 'run',
+  'family': 'family',
+  'told_beta': 'β',
+  'told_rate': 'R',
+  'told_distortion': 'D',
+  'told_label_distortion': 'C',
+  'told_accuracy': 'accuracy',
+  'told_preference': 'label preference',
+  'classifier': 'C by',
+}
+
+
+def define_flags() -> None:
+  """Defines every flag of this command."""
+  define_table_flags()
+  flags.DEFINE_string('output', 'explore.html', 'HTML file to write.')
+
+
+def record(row: Row, panel: str) -> dict:
+  """What the page holds of a row: numbers to draw, and words to show."""
+  is_vae = row.method == 'vae'
+  name = BASELINES.get(row.method, (row.method.upper(),))[0]
+  if is_vae:
+    family = style.family_name(row.decoder, row.marginal)
+    family += f'; {row.encoder} encoder'
+  else:
+    family = name
+    if row.method == 'pca':
+      family += f', {row.latent_size:g} dimensions, noise {row.noise:.3g}'
+  beta = '' if row.beta is None else f'{row.beta:g}'
+  if row.beta_trained:
+    beta += f' (trained over {row.beta_trained})'
+  accuracy, preference = row.label_accuracy, row.label_preference
+  return {
+    'panel': panel,
+    'is': 'vae' if is_vae else row.method,
+    'line': style.marginal_look(row.marginal).name if is_vae else name,
+    'run': row.run,
+    'encoder': row.encoder,
+    'decoder': row.decoder,
+    'marginal': row.marginal,
+    'ranged': bool(row.beta_trained),
+    'beta': row.beta,
+    'rate': row.rate,
+    'distortion': row.distortion,
+    'label_distortion': row.label_distortion,
+    'family': family,
+    'told_beta': beta or '–',
+    'told_rate': told(row, 'rate'),
+    'told_distortion': told(row, 'distortion'),
+    'told_label_distortion': told(row, 'label_distortion'),
+    'told_accuracy': '–' if accuracy is None else f'{100 * accuracy:.2f} %',
+    'told_preference': '–' if preference is None else f'{preference:.2f}',
+    'classifier': row.classifier,
+  }
+
+
+def told(row: Row, name: str) -> str:
+  """A number with its standard error, in nats, and in bits."""
+  value, error = getattr(row, name), getattr(row, f'{name}_stderr')
+  if value is None:
+    return '–'
+  around = '' if error is None else f' ± {error:.3f}'
+  return f'{value:.3f}{around} nats ({value / style.NATS_PER_BIT:.3f} bits)'
+
+
+def discard(panel: Panel) -> list[dict]:
+  """The two ends of the line of random discarding."""
+  entropy, known = panel.label_entropy, panel.input_entropy
+  if known is None:
+    return []
+  common = {'panel': panel.title, 'is': 'discard', 'line': 'random discard'}
+  return [
+    common | {'rate': 0, 'distortion': known, 'label_distortion': entropy},
+    common | {'rate': known, 'distortion': 0, 'label_distortion': 0},
+  ]
+
+
+def chart(panels: Sequence[Panel]):
+  """The two panels and their controls, an `altair.HConcatChart`."""
+  import altair as alt  # An extra, and slow to import.
+
+  records = [record(row, p.title) for p in panels for row in p.rows]
+  vaes = [one for one in records if one['is'] == 'vae']
+  records += [end for panel in panels for end in discard(panel)]
+  # The same selections for both sides.
+  picked = alt.selection_point(name='picked', fields=['run'])
+  brushes = {
+    x: alt.selection_interval(name=f'brush_{x}') for x in ('rate', 'distortion')
+  }
+  bright = alt.condition(
+    picked & brushes['rate'] & brushes['distortion'],
+    alt.value(1),
+    alt.value(0.1),
+  )
+  entropies = {panel.title: panel.label_entropy for panel in panels}
+  up = alt.Y(
+    'label_distortion_shown:Q',
+    title='label distortion C',
+    scale=_scale(alt, f'{json.dumps(entropies)}[shown] * top / 100'),
+  )
+  sides = []
+  for x, brush in brushes.items():
+    across = alt.X(
+      f'{x}_shown:Q',
+      title=x,
+      scale=_scale(alt, f'{1.05 * max(one[x] for one in vaes)}'),
+    )
+    side = alt.layer(
+      *_baselines(alt, across, up, with_pca=x == 'rate'),
+      *_vaes(alt, vaes, across, up, bright),
+    )
+    side.layer[-1] = side.layer[-1].add_params(brush, picked)
+    sides.append(
+      side.resolve_scale(color='independent').properties(
+        width=WIDTH,
+        height=HEIGHT,
+        title=alt.TitleParams(text=alt.expr(f"'C against {x}, in ' + units")),
+      )
+    )
+  highest = max(
+    one['label_distortion'] / entropies[one['panel']] for one in vaes
+  )
+  controls = _controls(alt, panels, vaes, max(106, math.ceil(103 * highest)))
+  data = alt.InlineData(values=records)
+  return alt.hconcat(*sides, data=data).add_params(*controls)
+
+
+def _controls(alt, panels, vaes, top) -> list:
+  """What the reader may set."""
+  titles = [panel.title for panel in panels]
+  controls = [('shown', titles[0], 'data and task', titles)]
+  for part in ('decoder', 'marginal', 'encoder'):
+    names = sorted({one[part] for one in vaes})
+    controls.append((f'chosen_{part}', ALL, part, [ALL, *names]))
+  select, radio = alt.binding_select, alt.binding_radio
+  return [
+    *(
+      alt.param(
+        name=name, value=value, bind=select(options=options, name=label)
+      )
+      for name, value, label, options in controls
+    ),
+    alt.param(
+      name='baselines',
+      value=True,
+      bind=alt.binding_checkbox(name='baselines'),
+    ),
+    alt.param(
+      name='units',
+      value='nats',
+      bind=radio(options=['nats', 'bits'], name='unit'),
+    ),
+    alt.param(
+      name='top',
+      value=top,
+      bind=alt.binding_range(
+        min=4, max=max(top, 130), step=2, name='C up to, % of H(Y)'
+      ),
+    ),
+  ]
+
+
+def _in_units(number: str) -> str:
+  """An expression for `number`, in nats, in the units that are chosen."""
+  return f"({number}) / (units == 'bits' ? {style.NATS_PER_BIT} : 1)"
+
+
+def _scale(alt, limit: str):
+  """From 0 to `limit`, an expression in nats."""
+  # Told outright, so that a filter that leaves nothing draws empty axes.
+  return alt.Scale(domain=[0, alt.expr(_in_units(limit))], nice=False)
+
+
+def _rows(alt):
+  """The chosen panel's rows, with numbers in the chosen units."""
+  numbers = ('rate', 'distortion', 'label_distortion')
+  return (
+    alt.Chart()
+    .transform_filter('datum.panel == shown')
+    .transform_calculate(
+      **{
+        f'{name}_shown': f'isValid(datum.{name}) ? '
+        f'{_in_units(f"datum.{name}")} : null'
+        for name in numbers
+      }
+    )
+  )
+
+
+def _tooltip(alt) -> list:
+  return [alt.Tooltip(f'{name}:N', title=title) for name, title in TOLD.items()]
+
+
+def _baselines(alt, across, up, with_pca: bool) -> list:
+  """Lines with their names, PCA as ticks, and random discarding dashed."""
+  rows = _rows(alt).transform_filter('baselines')
+  colour = alt.Color(
+    'line:N',
+    legend=None,
+    scale=alt.Scale(
+      domain=[*BASELINE_COLOURS], range=[*BASELINE_COLOURS.values()]
+    ),
+  )
+  flat = rows.transform_filter(f'indexof({[*BASELINES]}, datum.is) >= 0')
+  layers = [
+    flat.mark_rule(strokeWidth=1.5, clip=True).encode(
+      y=up, color=colour, tooltip=_tooltip(alt)
+    ),
+    flat.transform_aggregate(
+      label_distortion_shown='mean(label_distortion_shown)', groupby=['line']
+    )
+    .mark_text(align='right', dy=-6, fontSize=10, clip=True)
+    .encode(x=alt.value(WIDTH - 4), y=up, color=colour, text='line:N'),
+    rows.transform_filter("datum.is == 'discard'")
+    .mark_line(strokeDash=[6, 4], clip=True)
+    .encode(x=across, y=up, color=colour),
+  ]
+  if with_pca:  # It has no distortion.
+    layers.append(
+      rows.transform_filter("datum.is == 'pca'")
+      .mark_tick(thickness=2, size=8, clip=True)
+      .encode(x=across, y=up, color=colour, tooltip=_tooltip(alt))
+    )
+  return layers
+
+
+def _vaes(alt, vaes, across, up, bright) -> list:
+  """Lines of range trainings, rings of flow encoders, markers."""
+  rows = _rows(alt).transform_filter("datum.is == 'vae'")
+  for part in ('decoder', 'marginal', 'encoder'):
+    rows = rows.transform_filter(
+      f"chosen_{part} == '{ALL}' || datum.{part} == chosen_{part}"
+    )
+  looks = {
+    look.name: look
+    for look in map(style.marginal_look, {one['marginal']: 0 for one in vaes})
+  }
+  colours = alt.Scale(
+    domain=[*looks], range=[look.colour for look in looks.values()]
+  )
+  colour = alt.Stroke('line:N', legend=None, scale=colours)
+  shape = alt.Shape(
+    'line:N',
+    legend=None,
+    scale=alt.Scale(
+      domain=[*looks],
+      range=[SHAPES[look.marker][0] for look in looks.values()],
+    ),
+  )
+  fill = alt.Fill('line:N', legend=None, scale=colours)
+  open_or_full = alt.condition(
+    "datum.decoder == 'deconvolutional'", alt.value('white'), fill
+  )
+  places = {'x': across, 'y': up, 'opacity': bright}
+  return [
+    rows.transform_filter('datum.ranged')
+    .mark_line(strokeWidth=1, clip=True)
+    .encode(**places, detail='run:N', order='beta:Q', stroke=colour),
+    rows.transform_filter("datum.encoder != 'conv'")
+    .mark_point(
+      shape='circle', size=170, stroke='#333333', strokeWidth=0.7, clip=True
+    )
+    .encode(**places),
+    rows.mark_point(size=60, strokeWidth=1.5, clip=True).encode(
+      **places,
+      stroke=colour,
+      fill=open_or_full,
+      shape=shape,
+      tooltip=_tooltip(alt),
+    ),
+  ]
+
+
+def key(panels: Sequence[Panel]) -> str:
+  """Marginals, as HTML."""
+  names = {row.marginal: 0 for panel in panels for row in panel.of('vae')}
+  return 'Marginals: ' + ', '.join(
+    f'<span style="color: {look.colour}">{SHAPES[look.marker][1]}</span> '
+    f'{html.escape(look.name)}'
+    for look in map(style.marginal_look, names)
+  )
+
+
+def page(panels: Sequence[Panel]) -> str:
+  """The whole page as HTML, scripts and data within it."""
+  with warnings.catch_warnings():
+    # That both sides share one selection is what is wanted.
+    warnings.filterwarnings('ignore', 'Automatically deduplicated')
+    text = chart(panels).to_html(
+      inline=True, embed_options={'renderer': 'svg', 'actions': False}
+    )
+  head = f'<head>\n<title>{TITLE}</title>\n<style>{STYLE}</style>'
+  text = text.replace('<head>', head, 1)
+  # The scripts hold the tag too; the page's own comes after them.
+  before, tag, after = text.rpartition('<body>')
+  return (
+    f'{before}{tag}\n<h1>{TITLE}</h1>\n<p>{HELP}<br>{key(panels)}</p>{after}'
+  )
+
+
+def main(argv):
+  cli.no_arguments(argv)
+  panels = tables.panels(read_table())
+  try:
+    text = page(panels)
+  except ImportError as error:
+    raise UserError(
+      f"{error}; pip install -e '.[explore]' brings it"
+    ) from error
+  output = pathlib.Path(FLAGS.output)
+  output.write_text(text, encoding='utf-8')
+  print(f'wrote {output}: {sum(len(panel.rows) for panel in panels)} results')
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(cli.one_line_errors(main))

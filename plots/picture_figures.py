@@ -1,0 +1,135 @@
+"""Figures of arrays that `pictures` draws from models."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from plots import style
+
+# Ten that colour-blind readers can tell apart (Petroff, 2021).
+COLOURS = matplotlib.color_sequences['petroff10']
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+  """What one model makes of the test images.
+
+  Attributes:
+    decoder: Its name.
+    marginal: Its name.
+    rate: R, nats.
+    components: Codes in a plane, float `[N, 2]`.
+    labels: Of their images, int `[N]`.
+    images: Test images `[M, H, W, C]`.
+    reconstructions: Of `images`, in [0, 1]: pixels' probabilities, or a sample
+      where the decoder has no others.
+    samples: Of the model, `[M, H, W, C]`.
+  """
+
+  decoder: str
+  marginal: str
+  rate: float
+  components: np.ndarray
+  labels: np.ndarray
+  images: np.ndarray
+  reconstructions: np.ndarray
+  samples: np.ndarray
+
+
+def _signs(pictures: Pictures) -> str:
+  """The paper's (d, m)."""
+  decoder = style.decoder_look(pictures.decoder)[0]
+  return f'({decoder}, {style.marginal_look(pictures.marginal).sign})'
+
+
+@style.styled
+def codes(rows: Sequence[Sequence[Pictures]]) -> Figure:
+  """Codes coloured by label: a row for each decoder, rates falling."""
+  columns = max(map(len, rows))
+  side = min(style.WIDTH / columns, 1.6)
+  figure = Figure(
+    (side * columns, (side + 0.1) * len(rows)), layout='constrained'
+  )
+  grid = figure.subplots(len(rows), columns, squeeze=False)
+  for line, row in zip(grid, rows, strict=True):
+    for axes, pictures in zip(line, row, strict=False):
+      _scatter(axes, pictures)
+    for axes in line[len(row) :]:
+      axes.set_axis_off()
+  figure.get_layout_engine().set(h_pad=0.02, hspace=0, w_pad=0.02, wspace=0)
+  return figure
+
+
+def _scatter(axes, pictures):
+  """One plane, with each label at the middle of its codes."""
+  places, labels = pictures.components, pictures.labels
+  axes.scatter(
+    *places.T,
+    c=[COLOURS[label] for label in labels],
+    s=1.6,
+    linewidths=0,
+    alpha=0.6,
+    rasterized=True,
+  )
+  for label in np.unique(labels):
+    axes.text(
+      *np.median(places[labels == label], axis=0),
+      str(label),
+      color=COLOURS[label],
+      fontweight='bold',
+      fontsize=7,
+      ha='center',
+      va='center',
+      path_effects=[withStroke(linewidth=2, foreground='white')],
+    )
+  # A few far codes would leave the rest a dot.
+  reach = np.quantile(np.abs(places), 0.995) * 1.1 or 1.0
+  axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect='equal')
+  axes.set(xticks=[], yticks=[])
+  axes.spines[:].set(color='#BBBBBB', linewidth=0.4)
+  axes.set_title(
+    f'{_signs(pictures)}  R = {pictures.rate:.1f}', fontsize=6.5, pad=2
+  )
+
+
+@style.styled
+def reconstructions(column: Sequence[Pictures]) -> Figure:
+  """Test images; below them, by falling rate, reconstructions and samples."""
+  images = column[0].images
+  count = len(images)
+  cell = (style.WIDTH - 0.95) / (2 * count + 0.5)
+  figure = Figure(
+    (style.WIDTH, cell * (len(column) + 1) * 1.04 + 0.35), layout='constrained'
+  )
+  axes = figure.subplots(len(column) + 1, 2, squeeze=False)
+  blank = np.zeros_like(images)
+  _strip(axes[0, 0], images, 'test images')
+  _strip(axes[0, 1], blank, None)
+  axes[0, 1].images[0].set_visible(False)
+  for row, pictures in zip(axes[1:], column, strict=True):
+    name = f'{_signs(pictures)}  R = {pictures.rate:.1f}'
+    _strip(row[0], pictures.reconstructions, name)
+    _strip(row[1], pictures.samples, None)
+  axes[0, 0].set_title('reconstructions')
+  axes[0, 1].set_title('samples')
+  figure.get_layout_engine().set(h_pad=0.01, hspace=0, w_pad=0.02, wspace=0.02)
+  return figure
+
+
+def _strip(axes, images, name):
+  """A row of images `[M, H, W, C]`, ink dark; its name at the left."""
+  # One white column after each.
+  padded = np.pad(images, [(0, 0), (0, 0), (0, 1), (0, 0)])
+  strip = np.concatenate([*padded], axis=1)
+  if strip.shape[-1] == 1:
+    axes.imshow(1 - strip[..., 0], cmap='gray', vmin=0, vmax=1)
+  else:
+    axes.imshow(strip)
+  axes.set(xticks=[], yticks=[])
+  axes.spines[:].set_visible(False)
+  if name:
+    axes.set_ylabel(name, rotation=0, ha='right', va='center')

@@ -1,0 +1,261 @@
+"""How every figure looks, and how a run is drawn in it.
+
+Colour and shape tell the marginal, a filled or an open marker the decoder, a
+ring the flow encoder; so no two families differ by colour alone. The colours
+are those of Okabe & Ito (2008).
+"""
+
+import dataclasses
+import logging
+import math
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from plots.table import Row
+
+WIDTH = 5.5  # Inches: a column of text on a page of one column.
+NATS_PER_BIT = math.log(2)
+MINUS = '\N{MINUS SIGN}'
+
+# Else it tells of every letter, under absl's handler.
+logging.getLogger('fontTools').setLevel(logging.WARNING)
+
+# Use as a decorator of every function that makes a figure.
+styled = matplotlib.rc_context(
+  {
+    'font.family': 'DejaVu Sans',  # It comes with matplotlib.
+    'font.size': 7,
+    'axes.titlesize': 7.5,
+    'axes.labelsize': 7,
+    'axes.linewidth': 0.6,
+    'xtick.labelsize': 6.5,
+    'ytick.labelsize': 6.5,
+    'xtick.major.width': 0.6,
+    'ytick.major.width': 0.6,
+    'xtick.major.size': 2.5,
+    'ytick.major.size': 2.5,
+    'xtick.minor.size': 1.5,
+    'ytick.minor.size': 1.5,
+    'legend.fontsize': 6.5,
+    'legend.frameon': False,
+    'lines.linewidth': 1,
+    'pdf.fonttype': 42,  # Text stays text.
+  }
+)
+
+BLACK, GREY = '#000000', '#666666'
+ORANGE, SKY, GREEN = '#E69F00', '#56B4E9', '#009E73'
+BLUE, VERMILLION, PURPLE = '#0072B2', '#D55E00', '#CC79A7'
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+  """Of a marginal: its sign in the paper's key, its name, its marker."""
+
+  sign: str
+  name: str
+  marker: str
+  colour: str
+
+
+MARGINALS = {
+  'gaussian': Look(MINUS, 'Gaussian', 'o', BLUE),
+  'mixture': Look('m', 'mixture', 'D', BLACK),
+  'maf': Look('+', 'flow', 's', ORANGE),
+  'vampprior': Look('v', 'VampPrior', '^', PURPLE),
+}
+# Sign, name, and which half of a marker is filled.
+DECODERS = {
+  'deconvolutional': (MINUS, 'deconvolutional', 'none'),
+  'autoregressive': ('+', 'autoregressive', 'full'),
+}
+RING = {
+  'marker': 'o',
+  'markerfacecolor': 'none',
+  'markeredgecolor': '#333333',
+  'markeredgewidth': 0.5,
+  'linestyle': 'none',
+}
+LARGE, SMALL = 4.2, 2.6  # Points: a run at its one beta; one beta of a range.
+
+
+def _short(name: str) -> str:
+  """The class of a `package.module:ClassName`."""
+  return name.rpartition(':')[2]
+
+
+def marginal_look(marginal: str) -> Look:
+  """Of any marginal; those of a user's share one."""
+  return MARGINALS.get(marginal, Look('?', _short(marginal), 'P', GREY))
+
+
+def decoder_look(decoder: str) -> tuple[str, str, str]:
+  return DECODERS.get(decoder, ('?', _short(decoder), 'bottom'))
+
+
+def place(name: str, known: Iterable[str]) -> tuple[int, str]:
+  """Sorts names as `known` has them, and others after these."""
+  known = [*known]
+  return (known.index(name) if name in known else len(known)), name
+
+
+def family_name(decoder: str, marginal: str) -> str:
+  """The paper's tuple (d, m), and words."""
+  sign, name, _ = decoder_look(decoder)
+  look = marginal_look(marginal)
+  return f'({sign}, {look.sign}) {name}, {look.name}'
+
+
+def marker(decoder: str, marginal: str, size: float = LARGE) -> dict:
+  """Keywords of `Axes.plot` for one family's markers."""
+  look, fill = marginal_look(marginal), decoder_look(decoder)[2]
+  halves = {'fillstyle': 'full', 'markerfacecolor': look.colour}
+  if fill == 'none':
+    halves['markerfacecolor'] = 'white'
+  elif fill != 'full':
+    halves |= {'fillstyle': fill, 'markerfacecoloralt': 'white'}
+  return halves | {
+    'color': look.colour,
+    'marker': look.marker,
+    'markersize': size,
+    'markeredgewidth': 0.8 if size == LARGE else 0.6,
+    'markeredgecolor': look.colour,
+  }
+
+
+def runs(rows: Iterable[Row]) -> tuple[dict, dict]:
+  """β-VAEs by what is drawn as one.
+
+  Returns:
+    From family to the runs that were trained at their one beta, and from run
+    to the betas, in order, of those that were trained over a range.
+  """
+  fixed, ranged = {}, {}
+  for row in sorted(rows, key=lambda row: (row.family, row.run, row.beta)):
+    if row.method == 'vae':
+      group, key = (
+        (ranged, row.run) if row.beta_trained else (fixed, row.family)
+      )
+      group.setdefault(key, []).append(row)
+  return fixed, ranged
+
+
+def draw_runs(axes, rows: Sequence[Row], x: str, y: str) -> None:
+  """Draws column `y` against `x`: runs at one beta as markers, others as lines.
+
+  Error bars are one standard error, and lie behind their marker. Artists have
+  the family, or the run, as their label.
+  """
+  fixed, ranged = runs(rows)
+  for run, group in ranged.items():
+    line = {'linewidth': 0.8, 'linestyle': '-', 'zorder': 4, 'label': run}
+    if group[0].encoder != 'conv':
+      line['linestyle'] = (0, (4, 1.2, 1, 1.2))
+    _draw(axes, group, x, y, SMALL, line)
+  for family, group in fixed.items():
+    line = {'linestyle': 'none', 'zorder': 5, 'label': ' '.join(family)}
+    _draw(axes, group, x, y, LARGE, line)
+
+
+def _draw(axes, group, x, y, size, line):
+  """One artist of markers, its error bars, and rings if they are needed."""
+  xs, ys = ([getattr(row, name) for row in group] for name in (x, y))
+  look = marker(group[0].decoder, group[0].marginal, size)
+  axes.errorbar(
+    xs,
+    ys,
+    xerr=[getattr(row, f'{x}_stderr') or 0 for row in group],
+    yerr=[getattr(row, f'{y}_stderr') or 0 for row in group],
+    fmt='none',
+    ecolor=look['color'],
+    elinewidth=0.7,
+    zorder=3,
+  )
+  axes.plot(xs, ys, **look, **line)
+  if group[0].encoder != 'conv':
+    ring = RING | {'markersize': 1.75 * size, 'zorder': 3.5}
+    axes.plot(xs, ys, **ring, label=f'ring {line["label"]}')
+
+
+def run_key(rows: Iterable[Row]) -> list[Line2D]:
+  """Entries of a key for the runs in `rows`."""
+  fixed, ranged = runs(rows)
+  families = {family[1:] for family in fixed}
+  families |= {group[0].family[1:] for group in ranged.values()}
+  encoders = {row.encoder for row in rows if row.method == 'vae'}
+  entries = [
+    Line2D([], [], linestyle='none', label=family_name(*pair), **marker(*pair))
+    for pair in sorted(
+      families,
+      key=lambda pair: (place(pair[0], DECODERS), place(pair[1], MARGINALS)),
+    )
+  ]
+  if ranged:
+    entries.append(
+      Line2D(
+        [],
+        [],
+        color=GREY,
+        marker='o',
+        markersize=SMALL,
+        linewidth=0.8,
+        label='line: one training, a range of β',
+      )
+    )
+  for encoder in sorted(encoders - {'conv'}):
+    name = {'iaf': 'flow'}.get(encoder, _short(encoder))
+    ring = Line2D([], [], markersize=6, label=f'ring: {name} encoder', **RING)
+    entries.append(ring)
+  return entries
+
+
+def key(
+  figure: Figure, entries: Sequence, where: str, title: str, columns: int = 1
+) -> None:
+  """A key outside the axes: `where` is 'left' or 'right'."""
+  figure.legend(
+    handles=entries,
+    loc=f'outside lower {where}',
+    title=title,
+    alignment='left',
+    title_fontproperties={'size': 7, 'weight': 'bold'},
+    ncols=columns,
+    handlelength=2.4,
+    labelspacing=0.3,
+    columnspacing=1.2,
+    borderaxespad=0.2,
+  )
+
+
+def title(axes, text: str, above_bits: bool = False) -> None:
+  """The name of a panel, at the height of the word 'bits' if that is there."""
+  pad = 18 if above_bits else 3
+  axes.set_title(text, loc='left', fontweight='bold', y=1, pad=pad)
+
+
+def bits_above(axes) -> None:
+  """A second axis, in bits, at the top."""
+  axes.secondary_xaxis(
+    'top', (lambda x: x / NATS_PER_BIT, lambda x: x * NATS_PER_BIT)
+  ).set_xlabel('bits', loc='right')
+
+
+def bits_right(axes) -> None:
+  """A second axis, in bits, at the right."""
+  axes.secondary_yaxis(
+    'right', (lambda y: y / NATS_PER_BIT, lambda y: y * NATS_PER_BIT)
+  ).set_ylabel('bits')
+
+
+@styled
+def save(figure: Figure, folder: pathlib.Path, name: str) -> list[pathlib.Path]:
+  """Writes PDF and PNG; the same figure gives the same bytes."""
+  paths = [folder / f'{name}.pdf', folder / f'{name}.png']
+  nothing = dict.fromkeys(('Creator', 'Producer', 'CreationDate'))
+  figure.savefig(paths[0], metadata=nothing)
+  figure.savefig(paths[1], metadata={'Software': None}, dpi=220)
+  return paths

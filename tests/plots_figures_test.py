@@ -1,0 +1,367 @@
+"""Figures of a made-up table: what is drawn, and what is refused."""
+
+import math
+
+import numpy as np
+import plots_table
+import pytest
+
+from plots import (
+  figures,
+  label_distortion,
+  label_preference,
+  rate_distortion,
+  references,
+  style,
+  table,
+)
+from vae_info.config import UserError
+
+
+def read(tmp_path, rows, columns=plots_table.COLUMNS):
+  return table.read(plots_table.write(tmp_path / 'x.csv', rows, columns))
+
+
+@pytest.fixture(scope='module')
+def rows(tmp_path_factory):
+  return read(tmp_path_factory.mktemp('table'), plots_table.rows())
+
+
+@pytest.fixture(scope='module')
+def figure1(rows):
+  return label_distortion.label_distortion(table.panels(rows))
+
+
+def key(figure, number):
+  """What one key of a figure says."""
+  return [text.get_text() for text in figure.legends[number].get_texts()]
+
+
+def line(axes, label):
+  """The one line of an axes with this label."""
+  found = [line for line in axes.lines if line.get_label() == label]
+  assert len(found) == 1, label
+  return found[0]
+
+
+def test_figure_1_draws_every_result_where_the_table_has_it(rows, figure1):
+  grid = np.array(figure1.axes).reshape(3, 2)
+  for (left, right), (subject, task) in zip(grid, table.PANELS, strict=True):
+    for axes, name in ((left, 'rate'), (right, 'distortion')):
+      fixed, ranged = style.runs(
+        row for row in rows if (row.subject, row.task) == (subject, task)
+      )
+      assert len(fixed) == 6 and len(ranged) == 8
+      groups = {' '.join(family): group for family, group in fixed.items()}
+      for label, group in {**groups, **ranged}.items():
+        drawn = line(axes, label)
+        expected = [[getattr(r, name), r.label_distortion] for r in group]
+        np.testing.assert_array_equal(drawn.get_xydata(), expected)
+        assert (drawn.get_linestyle() == 'None') == (label in groups)
+      # All within the panel.
+      shown = [
+        (getattr(r, name), r.label_distortion)
+        for r in rows
+        if (r.subject, r.task, r.method) == (subject, task, 'vae')
+      ]
+      low, high = axes.viewLim.min, axes.viewLim.max
+      assert np.all(shown >= low) and np.all(shown <= high)
+  assert grid[0, 0].get_title('left') == 'MNIST digit'
+
+
+def test_markers_tell_decoder_marginal_and_encoder(rows, figure1):
+  axes = figure1.axes[0]
+  looks = {}
+  for decoder in ('deconvolutional', 'autoregressive'):
+    for marginal in ('gaussian', 'maf', 'vampprior'):
+      drawn = line(axes, f'conv {decoder} {marginal}')
+      looks[decoder, marginal] = drawn.get_marker(), drawn.get_color()
+      is_open = drawn.get_markerfacecolor() == 'white'
+      assert is_open == (decoder == 'deconvolutional')
+  assert len({marker for marker, _ in looks.values()}) == 3
+  assert len({colour for _, colour in looks.values()}) == 3
+  rings = [drawn for drawn in axes.lines if 'ring' in drawn.get_label()]
+  assert {drawn.get_label() for drawn in rings} == {
+    f'ring {row.run}'
+    for row in rows
+    if row.encoder == 'iaf' and row.subject == 'MNIST'
+  }
+
+
+def test_the_key_names_what_is_there(rows, figure1):
+  texts = key(figure1, 0) + key(figure1, 1)
+  minus = '\N{MINUS SIGN}'
+  assert texts[0] == f'({minus}, {minus}) deconvolutional, Gaussian'
+  assert '(+, v) autoregressive, VampPrior' in texts
+  assert 'PCA with noise, the best' in texts
+  few = [
+    row
+    for row in rows
+    if row.method == 'vae'
+    and row.encoder == 'conv'
+    and row.marginal == 'maf'
+    and not row.beta_trained
+  ]
+  figure = label_distortion.label_distortion(table.panels(few))
+  assert key(figure, 0) == [
+    f'({minus}, +) deconvolutional, flow',
+    '(+, +) autoregressive, flow',
+  ]
+
+
+def test_baselines_and_laws(rows, figure1):
+  left, right = figure1.axes[:2]
+  expected = 0.35 * (1 + 0.02)  # Of three seeds.
+  for axes in (left, right):
+    mean = line(axes, 'random_dense')
+    np.testing.assert_allclose(mean.get_ydata(), expected)
+  np.testing.assert_allclose(
+    line(left, 'discard').get_xydata(), [[0, 2.3008], [79.78, 0]], atol=1e-12
+  )
+  np.testing.assert_allclose(
+    line(right, 'discard').get_xydata(), [[79.78, 2.3008], [0, 0]], atol=1e-12
+  )
+  rates, values = line(left, 'pca').get_data()
+  pca = [row for row in rows if (row.method, row.task) == ('pca', 'digit')]
+  assert np.all(np.diff(rates) > 0) and np.all(np.diff(values) < 0)
+  for row in pca:  # No point is to the left of, and below, the line.
+    at = rates <= row.rate
+    assert row.label_distortion >= values[at].min()
+  assert not [x for x in right.lines if x.get_label() == 'pca']
+
+
+def test_envelope():
+  assert references.envelope([3, 1, 2, 2, 4], [1, 5, 6, 4, 1]).tolist() == [
+    1,
+    3,
+    0,
+  ]
+
+
+def test_laws_at_known_points():
+  assert references.random_discard(8, 2.3008, 79.78) == pytest.approx(
+    2.0701, abs=1e-4
+  )
+  assert references.random_discard(100, 2.3, 79.78) == 0
+  assert references.hard_floor([1, 3], 2.3).tolist() == pytest.approx([1.3, 0])
+
+
+def test_error_bars_are_one_standard_error(rows, figure1):
+  segments = np.concatenate(
+    [
+      np.array(bars.get_segments())
+      for bars in figure1.axes[0].collections
+      if hasattr(bars, 'get_segments')
+    ]
+  )
+  row = next(row for row in rows if row.method == 'vae')
+  x, y = row.rate, row.label_distortion
+  for dx, dy in ((row.rate_stderr, 0), (0, row.label_distortion_stderr)):
+    bar = [[x - dx, y - dy], [x + dx, y + dy]]
+    assert np.isclose(segments, bar).all(axis=(1, 2)).any()
+
+
+def test_figure_2_magnifies(rows):
+  figure = label_distortion.magnified(table.panels(rows)[0])
+  left, right = figure.axes
+  assert left.get_ylim() == (0, 0.5)
+  shown = [
+    row
+    for row in rows
+    if row.subject == 'MNIST'
+    and row.method == 'vae'
+    and row.label_distortion <= 0.5
+  ]
+  assert max(row.distortion for row in shown) < right.get_xlim()[1] < 200
+
+
+def test_rate_distortion_has_each_result_once(rows):
+  figure = rate_distortion.rate_distortion(rate_distortion.panels(rows))
+  omniglot = figure.axes[1]
+  drawn = line(omniglot, 'conv deconvolutional gaussian')
+  assert len(drawn.get_xdata()) == 3  # Seeds, and not once more by task.
+  frontier = line(omniglot, 'frontier').get_xydata()
+  np.testing.assert_allclose(frontier.sum(axis=1), 89.83)
+
+
+def test_label_preference(rows):
+  panels = label_preference.panels(table.panels(rows))
+  figure = label_preference.label_preference(panels)
+  group = style.runs(panels[0].rows)[0]['conv', 'autoregressive', 'maf']
+  drawn = line(figure.axes[0], 'conv autoregressive maf')
+  assert drawn.get_ydata().tolist() == [row.label_preference for row in group]
+  row = group[0]
+  assert row.label_preference == pytest.approx(
+    (2.3008 - row.label_distortion) / (2.3008 * row.rate / 79.78)
+  )
+  assert label_preference.notes(panels) == []
+
+
+def test_names_of_a_users_own_networks_are_drawn(tmp_path):
+  row = plots_table.rows(['binarized_mnist'])[0]
+  row |= {'marginal': 'my.networks:Learned', 'decoder': 'other:Decoder'}
+  row |= {'encoder': 'mine:Encoder'}
+  panels = table.panels(read(tmp_path, [row]))
+  figure = label_distortion.label_distortion(panels)
+  texts = key(figure, 0)
+  assert texts[0] == '(?, ?) Decoder, Learned'
+  assert texts[-1] == 'ring: Encoder encoder'
+  style.save(figure, tmp_path, 'x')
+
+
+def test_without_an_entropy_of_the_input(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  for row in made:
+    row |= {'input_entropy': '', 'label_preference': ''}
+  panels = table.panels(read(tmp_path, made))
+  figure = label_distortion.label_distortion(panels)
+  labels = [x.get_label() for x in figure.axes[0].lines]
+  assert 'discard' not in labels and 'pca' in labels
+  assert label_preference.panels(panels) == []
+
+
+def test_command_writes_the_same_bytes_again(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  results = plots_table.write(tmp_path / 'x.csv', made)
+  names = ('figure1', 'figure2', 'rate_distortion', 'label_preference')
+  files = [f'{name}.{kind}' for name in names for kind in ('pdf', 'png')]
+  for folder in ('one', 'two'):
+    output = plots_table.run(
+      'figures',
+      f'--results={results}',
+      f'--output_dir={tmp_path / folder}',
+      seed='1' if folder == 'one' else '2',
+    )
+    assert output.split('\n')[:-1] == [
+      'no panel Omniglot alphabet: the table has no β-VAE of it',
+      'no panel Omniglot character: the table has no β-VAE of it',
+      *(f'wrote {tmp_path / folder / file}' for file in files),
+    ]
+  for file in files:
+    first = (tmp_path / 'one' / file).read_bytes()
+    assert len(first) > 10_000
+    assert first == (tmp_path / 'two' / file).read_bytes()
+    assert b'CreationDate' not in first
+
+
+def test_bad_classifiers_stay_in_the_picture(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  for method, loss in (('random_dense', 9), ('random_conv', 3), ('vae', 4)):
+    for row in made:
+      if row['method'] == method:
+        row['label_distortion'] = loss
+  panels = table.panels(read(tmp_path, made))
+  figure = label_distortion.label_distortion(panels)
+  assert 4 < figure.axes[0].get_ylim()[1] < 4.2
+  assert label_distortion.notes(panels) == [
+    'above the panel MNIST digit: random, fully connected, C = 9.000 nats'
+  ]
+
+
+@pytest.mark.parametrize('rate', [0.0, -0.001, 12.0])
+def test_one_result_is_enough(tmp_path, rate):
+  row = plots_table.rows(['binarized_mnist'])[0] | {'rate': rate}
+  rows = read(tmp_path, [row])
+  assert len(list(figures.figures(rows))) == 4
+
+
+def test_one_data_set_alone(tmp_path, rows):
+  omniglot = [row for row in rows if row.subject == 'Omniglot']
+  assert len(table.panels(omniglot)) == 2
+  assert table.notes(omniglot) == [
+    'no panel MNIST digit: the table has no β-VAE of it'
+  ]
+  made = plots_table.rows(['binarized_mnist'])
+  made += [made[0] | {'dataset': 'tfds:kmnist', 'task': 'label'}]
+  read_again = read(tmp_path, made)
+  assert len(table.panels(read_again)) == 1
+  notes = table.notes(read_again)
+  assert 'no panel Omniglot alphabet' in notes[0]
+  assert '1 rows of other data sets or tasks' in notes[2]
+  assert f'tfds:kmnist label in line {len(made) + 1} (run ' in notes[2]
+
+
+# Changes to a table's third line, and what is then said of it.
+DAMAGES = [
+  ({'rate': 'fast'}, "line 3 (run {run}): rate is 'fast', and must be"),
+  ({'rate': 'nan'}, "line 3 (run {run}): rate is 'nan', and must be"),
+  ({'distortion': 'inf'}, "line 3 (run {run}): distortion is 'inf'"),
+  ({'distortion': ''}, 'line 3 (run {run}): distortion is empty, and must be'),
+  ({'rate_stderr': -1}, 'line 3 (run {run}): rate_stderr is negative'),
+  ({'decoder': ''}, 'line 3 (run {run}): decoder is empty'),
+  ({'run': ''}, 'line 3 (run ): run is empty'),
+  ({'method': 'magic'}, "line 3 (run {run}): unknown method 'magic'; expected"),
+]
+
+
+@pytest.mark.parametrize('change,message', DAMAGES)
+def test_a_damaged_row_is_named(tmp_path, change, message):
+  made = plots_table.rows(['binarized_mnist'])
+  message = message.format(run=made[1]['run'])
+  made[1] = made[1] | change
+  with pytest.raises(UserError) as error:
+    read(tmp_path, made)
+  assert message in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_repeated_row_is_named(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  with pytest.raises(UserError, match=r'line 5 \(run .*\) repeats line 2'):
+    read(tmp_path, [*made[:3], made[0] | {'rate': 3}, *made[3:]])
+
+
+@pytest.mark.parametrize('column', ['rate', 'beta_trained', 'noise'])
+def test_a_missing_column_is_named(tmp_path, column):
+  columns = [name for name in plots_table.COLUMNS if name != column]
+  with pytest.raises(UserError, match=f"line 1, has no column '{column}'"):
+    read(tmp_path, plots_table.rows(['omniglot']), columns)
+
+
+def test_what_is_no_table_is_told(tmp_path):
+  path = tmp_path / 'x.csv'
+  good = plots_table.write(path, plots_table.rows(['omniglot'])).read_text()
+  for text, message in (
+    ('', 'has no column'),
+    (good.split('\n')[0] + '\n', 'has no rows'),
+    ('\n'.join(good.split('\n')[:2])[:-9], 'fields, not'),
+    (b'\x89PNG\xff', 'is not a CSV file'),
+  ):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=message):
+      table.read(path)
+
+
+def test_a_panel_does_not_mix_data_sets_or_classifiers(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  other = [made[0] | {'dataset': 'static_mnist', 'run': 'other'}]
+  mixed = read(tmp_path, made + other)
+  message = (
+    rf'line {len(made) + 2} \(run other\): dataset is static_mnist, but '
+    'binarized_mnist in line 2, .* choose one with --datasets'
+  )
+  with pytest.raises(UserError, match=message):
+    table.panels(mixed)
+  assert table.panels(table.choose(mixed, ['static_mnist']))
+  linear = read(tmp_path, made + [made[0] | {'classifier': 'linear'}])
+  with pytest.raises(UserError, match='choose one with --classifier'):
+    table.panels(linear)
+  assert table.panels(table.choose(linear, classifier='linear'))
+  off = read(tmp_path, [made[0], made[1] | {'label_entropy': math.log(10)}])
+  with pytest.raises(UserError, match='label_entropy is 2.302'):
+    table.panels(off)
+
+
+def test_command_tells_mistakes_in_one_line(tmp_path):
+  made = plots_table.rows(['omniglot'])
+  made[0]['rate'] = 'nan'
+  results = plots_table.write(tmp_path / 'x.csv', made)
+  for flags, message in (
+    ([f'--results={results}'], "rate is 'nan'"),
+    ([f'--results={tmp_path / "none.csv"}'], 'none.csv'),
+  ):
+    errors = plots_table.run(
+      'figures', *flags, f'--output_dir={tmp_path}', status=1
+    )
+    assert errors.startswith('error: ') and errors.count('\n') == 1
+    assert message in errors
+  assert not list(tmp_path.glob('*.png'))

@@ -1,0 +1,159 @@
+"""Pictures of models: which are chosen, what is drawn, what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from plots import picture_figures, pictures, style
+from vae_info import model as models, results
+from vae_info.config import Config, UserError
+
+
+def make_run(folder, images, rates=(3.0,), evaluated=True, **settings):
+  """An untrained but finished run, with rates as if it had been evaluated."""
+  config = Config(latent_size=3, **settings)
+  run = folder / config.run_name
+  (run / 'checkpoints').mkdir(parents=True)
+  (run / 'config.json').write_text(config.to_json())
+  (run / 'finished.json').write_text('{}')
+  model = models.build(config, images)
+  tf.train.Checkpoint(model=model).save(str(run / 'checkpoints' / 'ckpt'))
+  if evaluated:
+    empty = dict.fromkeys(results.COLUMNS)
+    rows = [
+      empty | {'task': task, 'rate': rate, 'beta': 1 / rate}
+      for rate in rates
+      for task in ('one', 'two')
+    ]
+    (run / results.EVALUATION).write_text(json.dumps({'rows': rows}))
+  return run
+
+
+@pytest.fixture(scope='module')
+def runs_dir(tmp_path_factory, tiny):
+  folder = tmp_path_factory.mktemp('runs')
+  make_run(folder, tiny.train.images, (9.0, 1.0))
+  make_run(folder, tiny.train.images, decoder='autoregressive')
+  return folder
+
+
+def make_pictures(rate, decoder='deconvolutional', seed=0):
+  rng = np.random.default_rng(seed)
+  images = rng.random([10, 28, 28, 1])
+  return picture_figures.Pictures(
+    decoder=decoder,
+    marginal='gaussian',
+    rate=rate,
+    components=rng.normal(size=[50, 2]),
+    labels=np.arange(50) % 10,
+    images=images,
+    reconstructions=images**2,
+    samples=images**3,
+  )
+
+
+def test_points_are_one_for_each_beta(runs_dir):
+  found = pictures.rated(runs_dir, None)
+  assert [(p.config.decoder, p.rate) for p in found] == [
+    ('autoregressive', 3.0),
+    ('deconvolutional', 9.0),
+    ('deconvolutional', 1.0),
+  ]
+
+
+def test_runs_that_cannot_be_drawn_are_told(runs_dir, tmp_path, tiny, capsys):
+  with pytest.raises(UserError, match='no finished run'):
+    pictures.rated(tmp_path, None)
+  with pytest.raises(UserError, match='no evaluated run of omniglot'):
+    pictures.rated(runs_dir, 'omniglot')
+  shutil.copytree(runs_dir, tmp_path, dirs_exist_ok=True)
+  made = make_run(tmp_path, tiny.train.images, evaluated=False, seed=1)
+  assert len(pictures.rated(tmp_path, None)) == 3
+  assert capsys.readouterr().out == f'left out: {made} has no evaluation\n'
+  make_run(tmp_path, tiny.train.images, dataset='omniglot')
+  with pytest.raises(UserError, match='omniglot and static_mnist; choose one'):
+    pictures.rated(tmp_path, None)
+  assert len(pictures.rated(tmp_path, 'omniglot')) == 1
+
+
+def test_rates_are_spread_and_fall():
+  rates = [1, 2, 3, 4, 40, 20]
+  chosen = pictures.spread([make_pictures(rate) for rate in rates], 3)
+  assert [one.rate for one in chosen] == [40, 4, 1]
+  assert len(pictures.spread(chosen, 6)) == 3
+
+
+def test_examples_are_one_of_each_class():
+  labels = np.array([2, 2, 0, 1, 0])
+  assert pictures.examples(labels, 10).tolist() == [2, 3, 0]
+  assert pictures.examples(labels, 2).tolist() == [2, 3]
+
+
+def test_principal_components_ignore_noise():
+  rng = np.random.default_rng(0)
+  signal = np.linspace(-1, 1, 200)
+  codes = rng.normal(size=[64, 200, 5])  # Noise of more variance than it.
+  codes[..., 3] = 1.5 * signal
+  plane = pictures.principal_components(codes)
+  assert plane.shape == (200, 2)
+  assert abs(np.corrcoef(plane[:, 0], signal)[0, 1]) > 0.9
+  assert pictures.principal_components(codes[..., :1]).shape == (200, 2)
+
+
+@pytest.mark.parametrize('number', [0, 1])
+def test_a_models_pictures(runs_dir, tiny, number):
+  point = pictures.rated(runs_dir, None)[number]
+  drawn = pictures.draw(point, tiny, 'quadrant')
+  assert drawn.components.shape == (53, 2)
+  assert drawn.images.shape == drawn.samples.shape == (4, 8, 8, 1)
+  for images in (drawn.reconstructions, drawn.samples):
+    assert np.all((images >= 0) & (images <= 1))
+    # A sample where pixels depend on each other, else probabilities.
+    binary = np.all((images == 0) | (images == 1))
+    assert binary == (drawn.decoder == 'autoregressive')
+  again = pictures.draw(point, tiny, 'quadrant')
+  np.testing.assert_array_equal(drawn.samples, again.samples)
+  np.testing.assert_array_equal(drawn.components, again.components)
+
+
+def test_codes_have_a_row_for_each_decoder(tmp_path):
+  first = [make_pictures(rate) for rate in (9, 3, 1)]
+  second = [make_pictures(5, 'autoregressive', 1)]
+  figure = picture_figures.codes([first, second])
+  titles = [axes.get_title() for axes in figure.axes]
+  minus = '\N{MINUS SIGN}'
+  assert titles == [
+    f'({minus}, {minus})  R = 9.0',
+    f'({minus}, {minus})  R = 3.0',
+    f'({minus}, {minus})  R = 1.0',
+    f'(+, {minus})  R = 5.0',
+    '',
+    '',
+  ]
+  dots = figure.axes[3].collections[0]
+  np.testing.assert_array_equal(dots.get_offsets(), second[0].components)
+  colours = np.unique(dots.get_facecolors(), axis=0)
+  assert len(colours) == 10
+  assert sorted(x.get_text() for x in figure.axes[3].texts) == list(
+    '0123456789'
+  )
+  files = [
+    [path.read_bytes() for path in style.save(made, tmp_path, 'codes')]
+    for made in (figure, picture_figures.codes([first, second]))
+  ]
+  assert files[0] == files[1]
+
+
+def test_reconstructions_have_a_row_for_each_rate(tmp_path):
+  column = [make_pictures(rate) for rate in (9, 3)]
+  figure = picture_figures.reconstructions(column)
+  left = figure.axes[2]
+  assert left.get_ylabel().endswith('R = 9.0')
+  shown = 1 - left.images[0].get_array().reshape(28, 10, 29)
+  np.testing.assert_allclose(
+    shown[:, 4, :28], column[0].reconstructions[4, :, :, 0], atol=1e-12
+  )
+  style.save(figure, tmp_path, 'x')
