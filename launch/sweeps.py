@@ -11,11 +11,15 @@ import dataclasses
 import itertools
 from collections.abc import Mapping
 
-from vae_info import config as configs
+from vae_info import baseline_config, config as configs
 
 TRAIN = 'vae_info.train'
+BASELINES = 'vae_info.baselines'
 # What makes a directory's name from the flags of each command.
-CONFIGS = {TRAIN: configs.Config}
+CONFIGS = {
+  TRAIN: configs.Config,
+  BASELINES: baseline_config.BaselineConfig,
+}
 
 ENCODERS = ('conv', 'iaf')
 DECODERS = ('deconvolutional', 'autoregressive')
@@ -60,6 +64,55 @@ def grid(evaluation: Mapping[str, object] = (), **axes) -> tuple[Run, ...]:
   )
 
 
+def baselines(dataset: str, *tasks: str) -> tuple[Run, ...]:
+  """Every baseline of each task; those that are drawn anew, thrice."""
+  return tuple(
+    Run(
+      {'dataset': dataset, 'task': task, 'baseline': baseline, 'seed': seed},
+      module=BASELINES,
+    )
+    for task in tasks
+    for baseline in baseline_config.OPTIONS
+    for seed in ((0,) if baseline == 'pca' else SEEDS)
+  )
+
+
+def curves(decoder: str, **axes) -> tuple[Run, ...]:
+  """Models of a range of betas, of one decoder."""
+  return grid(
+    decoder=decoder,
+    beta=RANGES[decoder],
+    epochs=CURVE_EPOCHS[axes['dataset'], decoder],
+    precision='bfloat16',
+    **axes,
+  )
+
+
+def points(decoder: str, beta: float | tuple[float, ...], **axes):
+  """Models of one beta, trained as long as those of a range of the decoder."""
+  return grid(
+    decoder=decoder,
+    beta=beta,
+    epochs=CURVE_EPOCHS[axes['dataset'], decoder],
+    precision='bfloat16',
+    **axes,
+  )
+
+
+DECONV, AUTO = DECODERS
+SEEDS = (0, 1, 2)
+# So that the rate goes from a few nats to forty. An autoregressive decoder
+# uses its code only below a beta of about 0.85.
+RANGES = {DECONV: '0.6:10', AUTO: '0.3:1'}
+CURVE_EPOCHS = {
+  ('binarized_mnist', DECONV): 8,
+  ('binarized_mnist', AUTO): 6,
+  ('omniglot', DECONV): 16,
+  ('omniglot', AUTO): 12,
+}
+MNIST = {'dataset': 'binarized_mnist'}
+OMNIGLOT = {'dataset': 'omniglot', 'binarization': 'dynamic'}
+
 SWEEPS = {
   # Everything that can be combined, in minutes; the numbers mean nothing.
   'smoke': grid(
@@ -89,6 +142,29 @@ SWEEPS = {
     marginal=MARGINALS,
     beta=BETAS,
     precision='bfloat16',
+  ),
+  # Each family from one training, beside trainings at one beta.
+  'curves': (
+    *curves(DECONV, marginal=MARGINALS, **MNIST),
+    *curves(AUTO, marginal=MARGINALS, **MNIST),
+    *curves(DECONV, encoder='iaf', **MNIST),
+    *curves(AUTO, encoder='iaf', **MNIST),
+    *curves(DECONV, seed=SEEDS[1:], **MNIST),
+    *curves(AUTO, seed=SEEDS[1:], **MNIST),
+    *points(DECONV, (0.6, 1.0, 2.5, 5.0, 10.0), **MNIST),
+    *points(DECONV, (1.0, 5.0), marginal=MARGINALS[1:], **MNIST),
+    *points(AUTO, (0.3, 0.4, 0.5, 0.6, 0.7, 0.85), **MNIST),
+    *points(AUTO, 0.5, marginal=MARGINALS[1:], **MNIST),
+  ),
+  'omniglot_curves': (
+    *curves(DECONV, marginal=MARGINALS, **OMNIGLOT),
+    *curves(AUTO, marginal=MARGINALS, **OMNIGLOT),
+    *points(DECONV, 1.0, **OMNIGLOT),
+    *points(AUTO, 0.5, **OMNIGLOT),
+  ),
+  'baselines': (
+    *baselines('binarized_mnist', 'digit'),
+    *baselines('omniglot', 'alphabet', 'character'),
   ),
   'paper': (
     *grid(

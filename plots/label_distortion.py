@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import references, style
+from plots import style
 from plots.table import Panel
+from vae_info import references
 
 # Method -> its name in the key, and its line. Colour-blind readers and prints
 # in grey tell them by dashes and widths.

@@ -17,6 +17,7 @@ from plots import picture_figures, style
 from plots.picture_figures import Pictures
 from vae_info import cli, results
 from vae_info.config import Config, UserError
+from vae_info.paths import open_path
 
 FLAGS = flags.FLAGS
 
@@ -116,9 +117,11 @@ def draw(point: Rated, dataset, task: str) -> Pictures:
   """Codes, reconstructions and samples of one model."""
   import tensorflow as tf  # Later than the flags' own checks.
 
-  from vae_info import evaluation, randomness
+  from vae_info import evaluation, points, randomness
 
-  model = evaluation.load_model(point.run, point.config, dataset.train.images)
+  betas = [point.beta] if point.config.beta_range else None
+  images = dataset.train.images
+  model = points.load(point.run, point.config, images, betas)[0].model
   labels = dataset.test.labels[task]
   shown = dataset.test.images[examples(labels, COLUMNS)]
   seeds = [
@@ -182,7 +185,7 @@ def principal_components(codes: np.ndarray) -> np.ndarray:
 
 def main(argv):
   cli.no_arguments(argv)
-  every = rated(pathlib.Path(FLAGS.runs_dir), FLAGS.dataset)
+  every = rated(open_path(FLAGS.runs_dir), FLAGS.dataset)
   cli.quiet_tensorflow()
   dataset = cli.load_dataset(every[0].config)
   task = next(iter(dataset.num_classes))

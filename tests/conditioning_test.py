@@ -28,12 +28,14 @@ def make_config(**kwargs):
 
 
 def stir(module):
-  """Moves every modulation away from its start, where it does nothing."""
+  """Moves every modulation away from its start."""
   number = 0
   for part in module.submodules:
     if isinstance(part, layers.Modulation):
       shape = part.kernel.shape
-      part.kernel.assign(0.1 * tf.random.stateless_normal(shape, [number, 3]))
+      part.kernel.assign_add(
+        0.1 * tf.random.stateless_normal(shape, [number, 3])
+      )
       number += 1
   assert number > 0
 
@@ -68,7 +70,20 @@ def test_features_are_of_standardised_log_beta():
   assert condition[:, 0].mean() == pytest.approx(0, abs=1e-3)
   assert condition[:, 0].std() == pytest.approx(1, abs=1e-3)
   middle = conditioning.features(config, tf.constant(0.0))
-  np.testing.assert_allclose(middle, [0, 0, 0, 1], atol=1e-6)
+  np.testing.assert_allclose(middle, [1, 0, 0, 0, 1], atol=1e-6)
+
+
+def test_the_code_starts_nested():
+  """All dimensions are open at the lowest beta, few at the highest."""
+  config = make_config(latent_size=64)
+  modulation = layers.Modulation(
+    config.conditions, 64, conditioning.nested_gates(config)
+  )
+  log_betas = tf.math.log(tf.constant([0.1, 1.0, 10.0]))
+  scales, shifts = modulation.terms(conditioning.features(config, log_betas))
+  np.testing.assert_array_equal(shifts, np.zeros([3, 64]))
+  open_ones = np.sum(scales.numpy() > 1, axis=-1)
+  np.testing.assert_array_equal(open_ones, [63, 32, 0])
 
 
 def test_betas_to_evaluate_span_the_range():
@@ -97,6 +112,9 @@ def test_without_conditioning_weights_it_is_the_unconditioned_model(
   fixed = models.build(make_config(beta=1.0, **parts), tiny.train.images)
   config = make_config(**parts)
   model = models.build(config, tiny.train.images)
+  for part in model.submodules:
+    if isinstance(part, layers.Modulation):
+      part.kernel.assign(tf.zeros_like(part.kernel))
 
   def values(model):
     encoding = model.encoder(images)

@@ -11,10 +11,10 @@ from plots import (
   label_distortion,
   label_preference,
   rate_distortion,
-  references,
   style,
   table,
 )
+from vae_info import references
 from vae_info.config import UserError
 
 

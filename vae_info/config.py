@@ -196,7 +196,7 @@ class Config:
   @property
   def conditions(self) -> int:
     """What each layer is told of beta, `conditioning.features`: how many."""
-    return 4 if self.beta_range else 0
+    return 5 if self.beta_range else 0
 
   @property
   def run_name(self) -> str:

@@ -26,11 +26,17 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import layers, pixel_cnn
+from vae_info import conditioning, layers, pixel_cnn
 from vae_info.autoregressive import AutoregressiveImage, CausalStack
 from vae_info.config import Config, UserError
 
 tfd = tfp.distributions
+
+
+def _code_gates(config):
+  """Which dimensions of the code are read, for a range of betas."""
+  gates = conditioning.nested_gates(config)
+  return layers.modulation(config.conditions, config.latent_size, gates)
 
 
 class _CompactBody(tf.Module):
@@ -38,17 +44,20 @@ class _CompactBody(tf.Module):
 
   WIDTH = 64
 
-  def __init__(self, latent_size, image_shape, outputs, rng, conditions):
+  def __init__(self, config, image_shape, outputs, rng):
     super().__init__()
     c = self.WIDTH
-    # Which dimensions of the code are used, changes with beta.
-    self.codes = layers.modulation(conditions, latent_size)
+    self.codes = _code_gates(config)
     self._coarse = (image_shape[0] // 4, image_shape[1] // 4, c)
     gain = math.sqrt(2.0)
     self.code = layers.Dense(
-      latent_size, math.prod(self._coarse), rng, gain, conditions=conditions
+      config.latent_size,
+      math.prod(self._coarse),
+      rng,
+      gain,
+      conditions=config.conditions,
     )
-    conv = functools.partial(layers.Conv, rng=rng, conditions=conditions)
+    conv = functools.partial(layers.Conv, rng=rng, conditions=config.conditions)
     self.coarse = [conv(c, c, 3, gain=0.7) for _ in range(2)]
     self.up = conv(c, 4 * outputs, 1, gain=gain)
 
@@ -67,11 +76,11 @@ class _CompactDeconvolution(tf.Module):
 
   WIDTH = 64
 
-  def __init__(self, latent_size, image_shape, rng, conditions):
+  def __init__(self, config, image_shape, rng):
     super().__init__()
     c = self.WIDTH
-    self.body = _CompactBody(latent_size, image_shape, c, rng, conditions)
-    conv = functools.partial(layers.Conv, rng=rng, conditions=conditions)
+    self.body = _CompactBody(config, image_shape, c, rng)
+    conv = functools.partial(layers.Conv, rng=rng, conditions=config.conditions)
     self.fine = [conv(c, c, 3, gain=0.7) for _ in range(2)]
     self.out = layers.Conv(c, 4 * image_shape[2], 3, rng, gain=0.5)
 
@@ -85,19 +94,19 @@ class _CompactDeconvolution(tf.Module):
 class _PaperDeconvolution(tf.Module):
   """Codes `[N, L]` -> logits `[N, H, W, 1]`, [1] appendix F."""
 
-  def __init__(self, latent_size, image_shape, rng, conditions):
+  def __init__(self, config, image_shape, rng):
     super().__init__()
     height, width, channels = image_shape
     # A transposed convolution of a 1x1 image is a dense layer.
     self._coarse = (height // 4, width // 4, 64)
     gain = layers.GATED_GAIN
-    self.codes = layers.modulation(conditions, latent_size)
+    self.codes = _code_gates(config)
     self.code = layers.Dense(
-      latent_size,
+      config.latent_size,
       2 * math.prod(self._coarse),
       rng,
       gain,
-      conditions=conditions,
+      conditions=config.conditions,
     )
     self.hidden = []
     inputs = 64
@@ -110,7 +119,7 @@ class _PaperDeconvolution(tf.Module):
     ):
       self.hidden.append(
         layers.ConvTranspose(
-          inputs, 2 * depth, kernel, rng, stride, gain, conditions
+          inputs, 2 * depth, kernel, rng, stride, gain, config.conditions
         )
       )
       inputs = depth
@@ -157,9 +166,7 @@ class DeconvolutionalDecoder(tf.Module):
   ):
     super().__init__()
     _check_image_shape(image_shape, 4)
-    self.network = self.NETWORKS[config.architecture](
-      config.latent_size, image_shape, rng, config.conditions
-    )
+    self.network = self.NETWORKS[config.architecture](config, image_shape, rng)
     self._image_shape = image_shape
     self._dtype = config.precision
 
@@ -180,9 +187,7 @@ class _CompactAutoregression(tf.Module):
 
   def __init__(self, config, image_shape, rng):
     super().__init__()
-    self.body = _CompactBody(
-      config.latent_size, image_shape, self.WIDTH, rng, config.conditions
-    )
+    self.body = _CompactBody(config, image_shape, self.WIDTH, rng)
     self.pixels = CausalStack(
       self.WIDTH, self.DEPTH, config.precision, rng, config.conditions
     )
@@ -197,7 +202,7 @@ class _PaperAutoregression(tf.Module):
   def __init__(self, config, image_shape, rng):
     super().__init__()
     self._plane = image_shape[:2]
-    self.codes = layers.modulation(config.conditions, config.latent_size)
+    self.codes = _code_gates(config)
     self.code = layers.Dense(
       config.latent_size,
       2 * math.prod(self._plane),

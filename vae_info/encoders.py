@@ -33,7 +33,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import layers
+from vae_info import conditioning, layers
 from vae_info.config import Config, UserError
 
 tfb = tfp.bijectors
@@ -52,7 +52,7 @@ class _CompactTrunk(tf.Module):
 
   WIDTH = 64
 
-  def __init__(self, image_shape, outputs, rng, gain, conditions):
+  def __init__(self, image_shape, outputs, rng, gain, conditions, gates):
     super().__init__()
     height, width, channels = image_shape
     c = self.WIDTH
@@ -62,7 +62,12 @@ class _CompactTrunk(tf.Module):
     self.coarse_in = conv(4 * c, c, 1, gain=math.sqrt(2.0))
     self.coarse = [conv(c, c, 3, gain=0.7) for _ in range(2)]
     self.out = layers.Dense(
-      height * width // 16 * c, outputs, rng, gain, conditions=conditions
+      height * width // 16 * c,
+      outputs,
+      rng,
+      gain,
+      conditions=conditions,
+      gates=gates,
     )
 
   def __call__(self, x, condition):
@@ -81,7 +86,7 @@ class _PaperTrunk(tf.Module):
   `[B, H, W, 1] -> [B, outputs]`, H and W multiples of 4.
   """
 
-  def __init__(self, image_shape, outputs, rng, gain, conditions):
+  def __init__(self, image_shape, outputs, rng, gain, conditions, gates):
     super().__init__()
     height, width, channels = image_shape
     conv = functools.partial(
@@ -93,7 +98,9 @@ class _PaperTrunk(tf.Module):
       channels = depth
     whole = (height // 4, width // 4)
     self.hidden.append(conv(channels, 2 * 256, whole, padding='VALID'))
-    self.out = layers.Dense(256, outputs, rng, gain, conditions=conditions)
+    self.out = layers.Dense(
+      256, outputs, rng, gain, conditions=conditions, gates=gates
+    )
 
   def __call__(self, x, condition):
     for layer in self.hidden:
@@ -118,9 +125,12 @@ class ConvEncoder(tf.Module):
         'the encoder needs images whose height and width are multiples of 4, '
         f'found {image_shape[0]} x {image_shape[1]}'
       )
+    gates = conditioning.nested_gates(config)
+    if gates is not None:
+      gates = np.tile(gates, 2)  # Of mean and scale.
     # A small gain: the first codes are near the standard normal.
     self.trunk = self.TRUNKS[config.architecture](
-      image_shape, 2 * config.latent_size, rng, 0.1, config.conditions
+      image_shape, 2 * config.latent_size, rng, 0.1, config.conditions, gates
     )
     self._dtype = config.precision
 

@@ -24,22 +24,30 @@ def weights(
 
 
 class Modulation(tf.Module):
-  """x -> (1 + scale) x + shift for each channel; it starts at x -> x.
+  """x -> 2 sigmoid(gate) x + shift for each channel.
 
-  Scale and shift are linear in the condition, `[F]` or `[B, F]`.
+  Gate and shift are linear in the condition, `[F]` or `[B, F]`. They start at
+  zero, where it does nothing, unless `gates` gives the first `[F, channels]`.
+  A gate can shut: a dimension of the code that a large beta does not pay for,
+  costs what little is left of it times that beta.
   """
 
-  def __init__(self, conditions: int, channels: int):
+  def __init__(
+    self, conditions: int, channels: int, gates: np.ndarray | None = None
+  ):
     super().__init__()
-    self.kernel = tf.Variable(tf.zeros([conditions, 2 * channels]))
+    kernel = np.zeros([2, conditions, channels], np.float32)
+    if gates is not None:
+      kernel[0] = gates
+    self.kernel = tf.Variable(np.concatenate(kernel, axis=-1))
 
   def terms(
     self, condition: tf.Tensor, bias: tf.Tensor | float = 0.0
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """Scale and shift that do to x what the layer does to x + bias."""
     both = tf.tensordot(condition, self.kernel, 1)
-    scale, shift = tf.split(both, 2, axis=-1)
-    scale += 1.0
+    gate, shift = tf.split(both, 2, axis=-1)
+    scale = 2.0 * tf.sigmoid(gate)
     return scale, shift + scale * bias
 
   def __call__(
@@ -52,15 +60,18 @@ class Modulation(tf.Module):
     return x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype)
 
 
-def modulation(conditions: int, channels: int) -> Modulation | None:
+def modulation(
+  conditions: int, channels: int, gates: np.ndarray | None = None
+) -> Modulation | None:
   """None for a layer that has no condition."""
-  return Modulation(conditions, channels) if conditions else None
+  return Modulation(conditions, channels, gates) if conditions else None
 
 
 class Dense(tf.Module):
   """An affine map `[..., inputs] -> [..., outputs]`.
 
-  `mask`, `[inputs, outputs]` of 0 and 1, takes connections away.
+  `mask`, `[inputs, outputs]` of 0 and 1, takes connections away. `gates` is
+  of `Modulation`.
   """
 
   def __init__(
@@ -71,11 +82,12 @@ class Dense(tf.Module):
     gain: float = 1.0,
     mask: np.ndarray | None = None,
     conditions: int = 0,
+    gates: np.ndarray | None = None,
   ):
     super().__init__()
     self.kernel = weights(rng, (inputs, outputs), inputs, gain)
     self.bias = tf.Variable(tf.zeros([outputs]))
-    self.modulation = modulation(conditions, outputs)
+    self.modulation = modulation(conditions, outputs, gates)
     self._mask = mask
 
   def __call__(

@@ -32,7 +32,10 @@ def define_flags() -> None:
         float: flags.DEFINE_float,
         float | str: flags.DEFINE_string,  # A number, or a range of them.
       }[_flag_type(field)]
-      define(field.name, field.default, text)
+      default = field.default
+      if define is flags.DEFINE_string and default is not None:
+        default = str(default)
+      define(field.name, default, text)
   cli.define_runs_dir()
   cli.define_run(
     'Run directory, in place of RUNS_DIR/NAME with a name made from the '
