@@ -156,8 +156,36 @@ def test_rate_and_distortion_do_not_depend_on_the_batch(runs_dir):
   np.testing.assert_allclose(values[0], values[1], rtol=1e-5)
 
 
+def test_a_range_of_betas_from_one_training(tmp_path):
+  """A row for each beta; those that are left out later keep theirs."""
+  run(
+    'train',
+    f'--runs_dir={tmp_path}',
+    '--beta=0.10:10.0',
+    '--marginal=vampprior',
+    '--steps=2',
+    *TINY,
+  )
+  [folder] = tmp_path.iterdir()
+  assert '_beta0.1-10_seed0' in folder.name
+  fast = ('--num_samples=1', *FAST_CLASSIFIER)
+  evaluate = ('evaluate', f'--runs_dir={tmp_path}', *fast)
+  run(*evaluate, '--betas=0.1,2')
+  assert 'every finished run' in run(*evaluate, '--betas=2')
+  run(*evaluate, '--betas=2,0.5')
+  run('results', f'--runs_dir={tmp_path}', f'--output={tmp_path}/results.csv')
+  with open(tmp_path / 'results.csv', newline='') as file:
+    rows = list(csv.DictReader(file))
+  assert [float(row['beta']) for row in rows] == [0.1, 0.5, 2]
+  assert {row['beta_trained'] for row in rows} == {'0.1:10'}
+  assert len({row['rate'] for row in rows}) == 3
+  errors = run(*evaluate, f'--run={folder}', '--betas=0.05', status=1)
+  assert 'was trained for betas 0.1 to 10, not for 0.05' in errors
+
+
 def test_killed_at_any_moment_and_resumed_it_is_the_same(tmp_path):
   flags = (*TINY, '--steps=120', '--marginal=maf', '--steps_per_call=3')
+  flags += ('--beta=0.1:10',)  # The longest way: what one beta has, and more.
   run('train', f'--run={tmp_path}/whole', *flags, '--checkpoint_minutes=9')
   parts = tmp_path / 'parts'
   kills = 0
@@ -234,6 +262,11 @@ def test_an_unfinished_run_is_not_evaluated(busy):
     ('train', ['--decoder=foo'], 'expected one of deconvolutional, autoreg'),
     ('train', ['--architecture=big'], 'should be one of <compact|paper>'),
     ('train', ['--beta=-1'], 'beta must be at least 0, got -1'),
+    ('train', ['--beta=1:2:3'], "a range LOW:HIGH of two, got '1:2:3'"),
+    ('train', ['--beta=3:1'], "needs 0 < LOW < HIGH, got '3:1'"),
+    ('train', ['--beta=much'], "or a range LOW:HIGH of two, got 'much'"),
+    ('train', ['--beta=1:2', '--free_nats=3'], 'free_nats needs one beta'),
+    ('evaluate', ['--betas=1,x'], 'betas must be numbers separated by commas'),
     ('train', ['--epochs=0'], 'epochs must be above 0'),
     ('train', ['--latentsize=3'], "Unknown command line flag 'latentsize'"),
     ('train', ['beta=1'], "unexpected argument 'beta=1'"),

@@ -198,9 +198,7 @@ class _Masked(tf.Module):
     taps: int `[T, 2]`, the places seen, as (rows up, columns right).
   """
 
-  def __init__(
-    self, inputs, outputs, above, reach, self_too, rng, gain, conditions
-  ):
+  def __init__(self, inputs, outputs, above, reach, self_too, rng, gain):
     super().__init__()
     mask = np.ones((above + 1, 2 * reach + 1, 1, 1), np.float32)
     mask[-1, reach + int(self_too) :] = 0
@@ -214,29 +212,19 @@ class _Masked(tf.Module):
       padding='VALID',
       gain=gain,
       mask=mask,
-      conditions=conditions,
     )
 
-  def __call__(self, x, condition):
-    return self.conv(tf.pad(x, self._pads), condition)
+  def __call__(self, x):
+    return self.conv(tf.pad(x, self._pads))
 
-  def flat(self, dtype, condition):
-    """The seen part of the kernel, `[outputs, T inputs]`, scale and shift.
-
-    The latter are `[outputs, 1]`, or `[outputs, N]` for as many conditions.
-    """
+  def flat(self, dtype):
+    """The seen part of the kernel, `[outputs, T inputs]`, and the bias."""
     conv = self.conv
     inputs, outputs = conv.kernel.shape[2:]
     kernel = tf.reshape(conv.kernel, [-1, inputs, outputs])
     kernel = tf.gather(kernel, np.flatnonzero(conv.mask))
     kernel = tf.transpose(tf.reshape(kernel, [-1, outputs]))
-    scale, shift = tf.ones([outputs]), conv.bias
-    if conv.modulation is not None:
-      scale, shift = conv.modulation.terms(condition, conv.bias)
-    return tf.cast(kernel, dtype), *(
-      tf.cast(tf.transpose(tf.reshape(y, [-1, outputs])), dtype)
-      for y in (scale, shift)
-    )
+    return tf.cast(kernel, dtype), tf.cast(conv.bias[:, None], dtype)
 
 
 class CausalStack(tf.Module):
@@ -248,7 +236,8 @@ class CausalStack(tf.Module):
   layer's width makes that little, and one stack costs half of two.
 
   The context, `[N, rows, columns, width]`, joins only at the end: what pixels
-  tell of each other is learned without the code, and the code adds to it.
+  tell of each other is learned without the code, and the code adds to it. There
+  too, for a range of betas, the condition scales and shifts the channels.
   """
 
   def __init__(
@@ -265,11 +254,11 @@ class CausalStack(tf.Module):
     self._dtype = dtype
     bits = self.block**2
     gain = math.sqrt(2.0)
-    self.first = _Masked(bits, width, 4, 4, False, rng, gain, conditions)
+    self.first = _Masked(bits, width, 4, 4, False, rng, gain)
     self.hidden = [
-      _Masked(width, width, 1, 1, True, rng, 0.7, conditions)
-      for _ in range(depth)
+      _Masked(width, width, 1, 1, True, rng, gain=0.7) for _ in range(depth)
     ]
+    self.modulation = layers.modulation(conditions, width)
     self.out = layers.Dense(width, 2**bits, rng, gain=0.1)
 
   def _bits(self, symbols):
@@ -285,9 +274,11 @@ class CausalStack(tf.Module):
     condition: tf.Tensor | None = None,
   ) -> tf.Tensor:
     """int32 `[N, rows, columns]` -> float32 `[N, rows, columns, 16]`."""
-    x = self.first(self._bits(symbols), condition)
+    x = self.first(self._bits(symbols))
     for layer in self.hidden:
-      x += tf.nn.leaky_relu(layer(x, condition))
+      x += tf.nn.leaky_relu(layer(x))
+    if condition is not None:
+      x = self.modulation(x, condition)
     return tf.cast(self.out(tf.nn.leaky_relu(x + context)), tf.float32)
 
   @tf.function(jit_compile=True)
@@ -314,20 +305,19 @@ class CausalStack(tf.Module):
       for depth in depths
     ]
     flat = [
-      (*layer.flat(self._dtype, condition), layer.taps @ (stride, 1))
-      for layer in network
+      (*layer.flat(self._dtype), layer.taps @ (stride, 1)) for layer in network
     ]
     context = tf.reshape(context, [count, rows * columns, self.width])
-    context = tf.transpose(context, [1, 2, 0])
+    context = tf.transpose(context, [1, 0, 2])
     uniforms = tf.transpose(tf.reshape(uniforms, [count, -1]))
 
     def put(grid, place, value):
       return tf.tensor_scatter_nd_update(grid, [[place]], value[None])
 
     def apply(layer, grid, place):
-      kernel, scale, shift, taps = layer
+      kernel, bias, taps = layer
       window = tf.reshape(tf.gather(grid, place + taps), [-1, count])
-      return tf.matmul(kernel, window) * scale + shift
+      return tf.matmul(kernel, window) + bias
 
     def step(position, symbols, grids):
       row, column = position // columns, position % columns
@@ -337,8 +327,10 @@ class CausalStack(tf.Module):
       for layer, grid in zip(flat[1:], grids[1:], strict=True):
         new.append(put(grid, place, x))
         x += tf.nn.leaky_relu(apply(layer, new[-1], place))
-      x = tf.transpose(x + context[position])
-      logits = self.out(tf.nn.leaky_relu(x))
+      x = tf.transpose(x)
+      if condition is not None:
+        x = self.modulation(x, condition)
+      logits = self.out(tf.nn.leaky_relu(x + context[position]))
       drawn = pick(tf.cast(logits, tf.float32), uniforms[position])
       symbols = put(symbols, position, drawn)
       bits = tf.transpose(self._bits(drawn))

@@ -1,15 +1,19 @@
 """One model for a range of betas: networks that are told log beta.
 
-With `--beta=LOW:HIGH` each example of a step has a beta of its own, drawn
-uniformly in log beta, and every layer is scaled and shifted by what is made of
+With `--beta=LOW:HIGH` each example of a step has a beta of its own, and layers
+scale and shift their channels by what is made of
 
-    s = (log beta - mean) / standard deviation,    |s| <= sqrt(3).
+    s = (log beta - middle) / standard deviation,    |s| <= sqrt(3).
 
 So one training gives the whole curve of rate, distortion and label distortion
-([1], who gate activations by s; here, an affine function of a few features of
-s scales and shifts each channel, as in [2]). A `condition` is those features:
+([1], who gate activations by s; here an affine function of a few features of s
+gates and shifts each channel, after [2]). A `condition` is those features:
 `[F]` for one beta, or `[B, F]` for a beta of each example. A model of one beta
 has none of this.
+
+In the compact networks the layers of the largest images are left as they are:
+the first two of the encoder, and the stack of the autoregressive decoder up to
+where the code joins. They would cost half of what all this costs.
 
 #### References
 
@@ -24,13 +28,12 @@ import math
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from vae_info.config import Config
 
-tfd = tfp.distributions
-
-WEIGHT_POWER = float(__import__('os').environ.get('WP', '0.5'))
+# Of (1 + beta), by which each example's loss is divided. With 0 the large betas
+# drown the small ones; with 1 it is the other way round.
+WEIGHT_POWER = 0.7
 
 
 def features(config: Config, log_betas: tf.Tensor) -> tf.Tensor:
@@ -60,15 +63,16 @@ def nested_gates(config: Config) -> np.ndarray | None:
 def draw_log_betas(config: Config, seed: tf.Tensor, distinct: int) -> tf.Tensor:
   """Log betas of one batch, float32 `[batch_size]`.
 
-  Uniform over the range, and stratified: of `distinct` equal parts of it, each
-  has one draw. Example i has the beta of example i + distinct.
+  By the arcsine law, which is densest at the ends of the range, where a beta
+  has neighbours on one side alone; and stratified: of `distinct` parts of
+  equal probability, each has one draw. Example i has the beta of example
+  i + distinct.
   """
   low, high = np.log(config.beta_range)
   parts = tf.range(distinct, dtype=tf.float32)
   uniforms = (parts + tf.random.stateless_uniform([distinct], seed)) / distinct
-  log_betas = low + (high - low) * uniforms
-  if __import__('os').environ.get('ARC'):
-    log_betas = low + (high - low) * 0.5 * (1.0 - tf.cos(np.pi * uniforms))
+  places = 0.5 - 0.5 * tf.cos(np.pi * uniforms)
+  log_betas = low + (high - low) * places
   return tf.gather(log_betas, np.arange(config.batch_size) % distinct)
 
 

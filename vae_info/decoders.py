@@ -59,7 +59,7 @@ class _CompactBody(tf.Module):
     )
     conv = functools.partial(layers.Conv, rng=rng, conditions=config.conditions)
     self.coarse = [conv(c, c, 3, gain=0.7) for _ in range(2)]
-    self.up = conv(c, 4 * outputs, 1, gain=gain)
+    self.up = layers.Conv(c, 4 * outputs, 1, rng, gain=gain)
 
   def __call__(self, codes, condition):
     if condition is not None:
@@ -68,7 +68,7 @@ class _CompactBody(tf.Module):
     x = tf.reshape(x, [-1, *self._coarse])
     for layer in self.coarse:
       x += tf.nn.leaky_relu(layer(x, condition))
-    return tf.nn.depth_to_space(self.up(x, condition), 2)
+    return tf.nn.depth_to_space(self.up(x), 2)
 
 
 class _CompactDeconvolution(tf.Module):

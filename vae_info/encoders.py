@@ -56,9 +56,10 @@ class _CompactTrunk(tf.Module):
     super().__init__()
     height, width, channels = image_shape
     c = self.WIDTH
+    # The first two see strokes, which are the same at every beta.
+    self.fine_in = layers.Conv(4 * channels, c, 3, rng, gain=math.sqrt(2.0))
+    self.fine = layers.Conv(c, c, 3, rng, gain=0.7)
     conv = functools.partial(layers.Conv, rng=rng, conditions=conditions)
-    self.fine_in = conv(4 * channels, c, 3, gain=math.sqrt(2.0))
-    self.fine = conv(c, c, 3, gain=0.7)
     self.coarse_in = conv(4 * c, c, 1, gain=math.sqrt(2.0))
     self.coarse = [conv(c, c, 3, gain=0.7) for _ in range(2)]
     self.out = layers.Dense(
@@ -71,8 +72,8 @@ class _CompactTrunk(tf.Module):
     )
 
   def __call__(self, x, condition):
-    x = tf.nn.leaky_relu(self.fine_in(tf.nn.space_to_depth(x, 2), condition))
-    x += tf.nn.leaky_relu(self.fine(x, condition))
+    x = tf.nn.leaky_relu(self.fine_in(tf.nn.space_to_depth(x, 2)))
+    x += tf.nn.leaky_relu(self.fine(x))
     x = tf.nn.leaky_relu(self.coarse_in(tf.nn.space_to_depth(x, 2), condition))
     for layer in self.coarse:
       x += tf.nn.leaky_relu(layer(x, condition))
