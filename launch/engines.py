@@ -7,6 +7,7 @@ tries a job once: what to do after a failure is the sweep's affair.
 import contextlib
 import logging
 import os
+import pathlib
 import socket
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from launch.jobs import Job, Outcome
 from vae_info.config import UserError
 
 CONNECT_SECONDS = 5
+TOKEN = pathlib.Path.home() / '.ray' / 'auth_token'  # Of Ray.
 # For runs to save their state and end; their own grace, and some for Ray.
 STOP_SECONDS = jobs.GRACE_SECONDS + 10
 
@@ -62,6 +64,10 @@ class Ray(contextlib.AbstractContextManager):
     # Before Ray is imported, which reads them.
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
     os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')
+    if address != 'local' and TOKEN.is_file():
+      # A cluster that was started beside a token asks for it; another does not
+      # mind.
+      os.environ.setdefault('RAY_AUTH_MODE', 'token')
     try:
       import ray
     except ImportError as error:

@@ -8,6 +8,7 @@ Slow: minutes, so not part of the default test run.
 import json
 import os
 import pathlib
+import secrets
 import signal
 import subprocess
 import sys
@@ -38,6 +39,15 @@ def names(runs_filter=FILTER):
 NAMES = names()
 
 
+# Nodes and sweep must know each other, whatever the user's own settings are.
+ENVIRONMENT = {
+  **os.environ,
+  'RAY_USAGE_STATS_ENABLED': '0',
+  'RAY_AUTH_MODE': 'token',
+  'RAY_AUTH_TOKEN': secrets.token_hex(32),
+}
+
+
 def start(folder, *flags):
   """A sweep; its output goes to FOLDER/sweep.log."""
   folder.mkdir(exist_ok=True)
@@ -49,7 +59,7 @@ def start(folder, *flags):
       cwd=ROOT,
       stdout=log,
       stderr=subprocess.STDOUT,
-      env={**os.environ, 'RAY_USAGE_STATS_ENABLED': '0'},
+      env=ENVIRONMENT,
     )
 
 
@@ -195,7 +205,7 @@ def cluster():
       [ray, 'start', *words, *shared],
       stdout=subprocess.DEVNULL,
       stderr=subprocess.DEVNULL,
-      env={**os.environ, 'RAY_USAGE_STATS_ENABLED': '0'},
+      env=ENVIRONMENT,
     )
     nodes.append(node)
     time.sleep(10 if node is nodes[0] else 5)

@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -20,6 +21,7 @@ from launch import engines, jobs, selection, states, sweep, sweeps
 from launch.display import Display
 from vae_info import config as configs, locks, train
 from vae_info.config import Config, UserError
+from vae_info.interruption import Stopped
 
 ROOT = pathlib.Path(__file__).parents[1]
 STUB = str(ROOT / 'tests' / 'launch_stub.py')
@@ -290,6 +292,22 @@ def test_leaving_the_engine_lets_runs_save_their_state(tmp_path):
   time.sleep(1.5)
   assert steps(tmp_path / 'endless') == reached  # Nobody is left behind.
   assert len(reached) < 1000
+
+
+def test_a_signal_ends_a_sweep_of_one_at_a_time(tmp_path):
+  todo = stub_jobs(tmp_path, 'endless', 'fine')
+  received = []
+  threading.Timer(2.0, received.append, [signal.SIGINT]).start()
+  with (
+    engines.Serial(received) as engine,
+    Display(tmp_path, []) as display,
+    pytest.raises(Stopped),
+  ):
+    sweep.drive(todo, engine, 0, display, received)
+  reached = steps(tmp_path / 'endless')
+  assert not (tmp_path / 'fine').exists()
+  time.sleep(1.0)
+  assert steps(tmp_path / 'endless') == reached
 
 
 @pytest.fixture
