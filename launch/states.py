@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from concurrent import futures
 
-from vae_info import cli, evaluate, locks
+from vae_info import cli, evaluate, locks, results
 from vae_info.paths import Path, is_remote, write_atomically
 from vae_info.progress import PROGRESS
 
@@ -38,9 +38,9 @@ def read(run: Path) -> State:
   held = locks.is_held(run)
   progress = _read_json(run / PROGRESS)
   facts = {name: progress.get(name) for name in ('step', 'total')}
+  if is_evaluated(run):
+    return State(run.name, DONE, **facts)
   if (run / cli.FINISHED).is_file():
-    if is_evaluated(run):
-      return State(run.name, DONE, **facts)
     state = EVALUATING if held else TRAINED
   elif held:
     left = progress.get('seconds_left')
@@ -55,11 +55,11 @@ def read(run: Path) -> State:
 
 
 def is_evaluated(run: Path) -> bool:
-  """Whether a finished run has all it is to have."""
+  """Whether a run has all it is to have."""
   # A baseline is its own evaluation.
   if 'baseline' in _read_json(run / 'config.json'):
-    return True
-  return bool(evaluate.current_rows(run))
+    return results.has_rows(run)
+  return (run / cli.FINISHED).is_file() and bool(evaluate.current_rows(run))
 
 
 def read_all(runs: Iterable[Path]) -> list[State]:

@@ -171,12 +171,7 @@ def folder_of(config: BaselineConfig) -> Path:
 
 
 def is_finished(config: BaselineConfig) -> bool:
-  """Whether the run has rows, all of this version of the table."""
-  path = folder_of(config) / results.EVALUATION
-  try:
-    return path.is_file() and bool(results.read_run(path))
-  except UserError:
-    return False  # Damaged, or of another version: it is made again.
+  return results.has_rows(folder_of(config))
 
 
 def run_baseline(config: BaselineConfig, dataset) -> None:

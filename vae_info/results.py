@@ -80,6 +80,15 @@ def read_run(path: Path) -> list[dict]:
   return rows
 
 
+def has_rows(run: Path) -> bool:
+  """Whether a run directory has rows, all of this version of the table."""
+  path = run / EVALUATION
+  try:
+    return path.is_file() and bool(read_run(path))
+  except UserError:
+    return False  # Damaged, or of another version: it is made again.
+
+
 def gather(runs_dir: Path) -> list[dict]:
   """All rows under a folder, in the order of the runs' names.
 
