@@ -1,6 +1,8 @@
 """Draws every figure of a table of results, as PDF and PNG.
 
-python -m plots.figures --results=plots/results.csv --output_dir=figures
+    python -m plots.figures
+
+By default of the table in this repository, into the folder beside it.
 """
 
 import pathlib
@@ -25,7 +27,7 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
   """Defines every flag of this command."""
   define_table_flags()
-  flags.DEFINE_string('output_dir', 'figures', 'Folder for the pictures.')
+  flags.DEFINE_string('output_dir', 'plots/figures', 'Folder for the pictures.')
 
 
 def define_table_flags() -> None:

@@ -103,17 +103,6 @@ def _type_of(field):
   return typing.get_origin(kind) or kind
 
 
-def _numbers(name: str, kind) -> tuple:
-  """The numbers of a list flag."""
-  try:
-    return tuple(kind(text) for text in FLAGS[name].value)
-  except ValueError as error:
-    raise UserError(
-      f'{name} must be numbers separated by commas, got '
-      f'{",".join(FLAGS[name].value)}'
-    ) from error
-
-
 def given_options() -> dict:
   """The options whose flags stand on the command line."""
   given = {}
@@ -122,7 +111,7 @@ def given_options() -> dict:
       value = FLAGS[field.name].value
       if _type_of(field) is tuple:
         kind = int if field.name == 'pca_sizes' else float
-        value = _numbers(field.name, kind)
+        value = cli.numbers(field.name, kind)
       given[field.name] = value
   settings = cli.classifier_settings(FLAGS.seed)
   for name in cli.given_classifier_settings():
@@ -151,7 +140,7 @@ def configs_of_task(task: str) -> list[list[BaselineConfig]]:
   for baseline in chosen:
     if FLAGS.search and baseline == 'supervised_complex':
       cells = itertools.product(
-        _numbers('search_depths', int), _numbers('search_dropouts', float)
+        cli.numbers('search_depths', int), cli.numbers('search_dropouts', float)
       )
       found.append(
         [

@@ -92,16 +92,17 @@ def chosen_tasks(task: str | None, dataset) -> list[str]:
   return [task]
 
 
-def numbers(name: str, texts: list[str] | None) -> list[float] | None:
-  """What a flag with numbers separated by commas says; None if not given.
+def numbers(name: str, kind: type = float) -> tuple | None:
+  """The numbers of a flag that lists them; None if it is not given.
 
   Raises:
-    UserError: One is not a number.
+    UserError: One is not of that kind.
   """
+  texts = flags.FLAGS[name].value
   if texts is None:
     return None
   try:
-    return [float(text) for text in texts]
+    return tuple(kind(text) for text in texts)
   except ValueError as error:
     raise UserError(
       f'{name} must be numbers separated by commas, got {",".join(texts)}'

@@ -148,14 +148,14 @@ def evaluate_run(run: Path) -> list[dict]:
   return rows
 
 
-def betas_of(config: Config) -> list[float] | None:
+def betas_of(config: Config) -> tuple[float, ...] | None:
   """`--betas`, for a run that has a range; None where it is not given.
 
   Raises:
     UserError: The run that `--run` names has one beta.
   """
   if FLAGS.betas is None or config.beta_range:
-    return cli.numbers('betas', FLAGS.betas)
+    return cli.numbers('betas')
   if FLAGS.run:
     raise UserError(
       f'--betas is for a run of a range of betas; this one has {config.beta:g}'
@@ -291,12 +291,12 @@ def main(argv):
   cli.no_arguments(argv)
   cli.quiet_tensorflow()
   cli.classifier_settings(seed=0)  # Complains at once about what it cannot be.
-  cli.numbers('betas', FLAGS.betas)
+  cli.numbers('betas')
   if FLAGS.run is None:
     runs = runs_to_evaluate(
       open_path(FLAGS.runs_dir),
       FLAGS.task,
-      cli.numbers('betas', FLAGS.betas) or (),
+      cli.numbers('betas') or (),
     )
     if not runs:
       print('every finished run has its evaluation; --run=DIR does one again')
