@@ -151,6 +151,28 @@ def autoregressive():
     )
 
 
+def ranges():
+  """The step for a range of betas against that for one."""
+  for family, goal in (
+    ({}, 1.15),
+    ({'marginal': 'maf'}, 1.15),
+    ({'marginal': 'vampprior'}, 1.5),
+    ({'decoder': 'autoregressive'}, 1.15),
+  ):
+    one = Step(precision='bfloat16', **family)
+    other = Step(precision='bfloat16', beta='0.1:10', **family)
+    # In turns, since what else the machine does changes slowly.
+    times = [(one.seconds(), other.seconds()) for _ in range(3)]
+    one, other = np.median(times, axis=0)
+    parts = ' '.join(family.values()) or 'deconvolutional gaussian'
+    yield (
+      f'step of a range of betas over that of one, compact bfloat16, {parts}',
+      other / one,
+      f'<= {goal}',
+      f'{1e3 * other:.1f} ms over {1e3 * one:.1f} ms',
+    )
+
+
 def sampling():
   """Cached sampling against one full pass for each position."""
   import tensorflow as tf
@@ -262,6 +284,7 @@ PARTS = {
   'startup': startup,
   'utilization': utilization,
   'autoregressive': autoregressive,
+  'ranges': ranges,
   'classifier': classifier,
   'sampling': sampling,
 }
