@@ -252,14 +252,16 @@ def table(rows: list[dict]) -> str:
   lines = [['run', 'beta', 'task', *columns, 'accuracy']]
   for row in rows:
     cells = [
-      f'{row[name]:.3f} ± {row[f"{name}_stderr"]:.3f}'
+      ''  # Baselines have no rate, or no distortion.
+      if row[name] is None
+      else f'{row[name]:.3f} ± {row[f"{name}_stderr"] or 0:.3f}'
       for name in columns.values()
     ]
     accuracy = (
       f'{100 * row["label_accuracy"]:.2f} '
       f'± {100 * row["label_accuracy_stderr"]:.2f} %'
     )
-    beta = f'{row["beta"]:.4g}'
+    beta = '' if row['beta'] is None else f'{row["beta"]:.4g}'
     lines.append([row['run'], beta, row['task'], *cells, accuracy])
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
   return '\n'.join(
