@@ -28,9 +28,10 @@ class GaussianCodes:
 
 def fit(settings, count=2_000):
   labels = (np.arange(count) % 2).astype(np.int32)
-  return classifiers.fit_to_codes(
-    GaussianCodes, MEANS[labels], labels, 2, settings
+  [classifier] = classifiers.fit_to_codes(
+    [GaussianCodes], [MEANS[labels]], labels, 2, settings
   )
+  return classifier
 
 
 def test_two_gaussians_reach_the_bayes_label_distortion():

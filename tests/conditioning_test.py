@@ -12,6 +12,7 @@ from vae_info import (
   autoregressive,
   conditioning,
   decoders,
+  evaluation,
   layers,
   model as models,
   objectives,
@@ -178,6 +179,19 @@ def test_each_example_has_its_own_beta(tiny, encoder, decoder, marginal):
     - values(conditioning.at_beta(config, model, 5.0))[1]
   )
   assert difference.max() > 0.01
+
+
+def test_evaluation_at_a_beta_does_not_depend_on_the_batch(tiny):
+  config = make_config(encoder='iaf', marginal='vampprior')
+  model = models.build(config, tiny.train.images)
+  stir(model)
+  images = tiny.test.images[:20]
+  for beta in (0.2, 5.0):
+    at = conditioning.at_beta(config, model, beta)
+    whole, parts = (
+      evaluation.rate_and_distortion(at, images, 2, size) for size in (20, 7)
+    )
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
 
 
 def test_every_layer_is_told(tiny):

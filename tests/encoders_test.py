@@ -88,7 +88,7 @@ def test_iaf_preserves_volume(images):
   x = tf.random.stateless_normal([1, 6], [0, 8])
   with tf.GradientTape() as tape:
     tape.watch(x)
-    y = encoder.flow.forward(x)
+    y = encoder.flow().forward(x)
   jacobian = tape.jacobian(y, x).numpy()[0, :, 0]
   assert abs(abs(np.linalg.det(jacobian.astype(np.float64))) - 1) < 1e-2
   # Yet it is no identity.

@@ -49,11 +49,17 @@ def weights(model):
 
 
 @pytest.mark.parametrize(
-  'encoder, decoder, marginal',
-  list(itertools.product(ENCODERS, DECODERS, MARGINALS)),
+  'encoder, decoder, marginal, beta',
+  [
+    *itertools.product(ENCODERS, DECODERS, MARGINALS, [1.0]),
+    ('iaf', 'autoregressive', 'vampprior', '0.1:10'),
+    ('conv', 'deconvolutional', 'mixture', '0.1:10'),
+  ],
 )
-def test_every_step_compiles_with_xla(tiny, encoder, decoder, marginal):
-  config = tiny_config(encoder=encoder, decoder=decoder, marginal=marginal)
+def test_every_step_compiles_with_xla(tiny, encoder, decoder, marginal, beta):
+  config = tiny_config(
+    encoder=encoder, decoder=decoder, marginal=marginal, beta=beta
+  )
   before = weights(models.build(config, tiny.train.images))
   rates, distortions, model = run_steps(config, tiny, jit_compile=True)
   assert np.all(np.isfinite(rates))
@@ -62,9 +68,16 @@ def test_every_step_compiles_with_xla(tiny, encoder, decoder, marginal):
     assert not np.array_equal(old, new), 'a variable is not trained'
 
 
-@pytest.mark.parametrize('encoder', ENCODERS)
-def test_two_devices_give_the_result_of_one(tiny, encoder):
-  config = tiny_config(encoder=encoder, marginal='maf', free_nats=0.5)
+@pytest.mark.parametrize(
+  'flags',
+  [
+    {'encoder': 'conv', 'marginal': 'maf', 'free_nats': 0.5},
+    {'encoder': 'iaf', 'marginal': 'maf', 'free_nats': 0.5},
+    {'marginal': 'vampprior', 'beta': '0.1:10'},
+  ],
+)
+def test_two_devices_give_the_result_of_one(tiny, flags):
+  config = tiny_config(**flags)
   one_rates, one_distortions, one = run_steps(config, tiny)
   mirrored = training.get_strategy('mirrored')
   assert mirrored.num_replicas_in_sync == 2

@@ -199,7 +199,8 @@ class IafEncoder(tf.Module):
     """
     newest = self._newest
     if newest.flow is None or newest.condition is not condition:
-      newest.flow = tfb.Invert(autoregressive_flow(self.mades, condition))
+      with tf.init_scope():  # It may serve in more than one tf.function.
+        newest.flow = tfb.Invert(autoregressive_flow(self.mades, condition))
       newest.condition = condition
     return newest.flow
 
