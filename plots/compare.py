@@ -26,11 +26,13 @@ class Comparison:
 
   Attributes:
     row: Of the run.
+    trained: The range of the curve's betas.
     objective: D + beta R of the curve at the row's beta; None out of its range.
     label_distortion: C of the curve at the row's rate; None out of its rates.
   """
 
   row: Row
+  trained: str
   objective: float | None
   label_distortion: float | None
 
@@ -40,16 +42,20 @@ class Comparison:
 
 
 def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
-  """One for each run of one beta whose curve is in the table."""
+  """One for each run of one beta and each curve that it may stand beside."""
   curves = {}
   for row in rows:
     if row.beta_trained:
-      curves.setdefault(_same(row), []).append(row)
+      curves.setdefault((row.run, row.task), []).append(row)
   for row in rows:
-    if row.method == 'vae' and not row.beta_trained and _same(row) in curves:
-      curve = curves[_same(row)]
+    if row.method != 'vae' or row.beta_trained:
+      continue
+    for curve in curves.values():
+      if _same(curve[0]) != _same(row):
+        continue
       yield Comparison(
         row,
+        curve[0].beta_trained,
         _objective(curve, row.beta),
         _interpolated(
           row.rate,
@@ -91,6 +97,7 @@ def line(found: Comparison) -> str:
   row = found.row
   cells = [' '.join((row.encoder, row.decoder, row.marginal)), row.task]
   cells += [f'{row.beta:g}', f'{row.rate:.1f}', f'{found.own_objective:.2f}']
+  cells.append(found.trained)
   if found.objective is None:
     cells += ['–', '–']
   else:
@@ -106,8 +113,8 @@ def line(found: Comparison) -> str:
 
 
 HEAD = """\
-| encoder, decoder, marginal | task | β | R | D + βR | of the curve | | C | of the curve, at this R | |
-|---|---|---|---|---|---|---|---|---|---|"""  # noqa: E501
+| encoder, decoder, marginal | task | β | R | D + βR | curve | D + βR of the curve | | C | of the curve, at this R | |
+|---|---|---|---|---|---|---|---|---|---|---|"""  # noqa: E501
 
 
 def main(argv):
