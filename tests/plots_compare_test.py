@@ -15,7 +15,7 @@ def make(beta, beta_trained='', **kwargs):
   rate = 30 - 10 * math.log(beta)
   fields |= {
     'line': 2,
-    'run': f'run{beta}{beta_trained}',
+    'run': f'run{beta_trained or beta}',
     'method': 'vae',
     'dataset': 'binarized_mnist',
     'task': 'digit',
