@@ -96,7 +96,8 @@ def _draw_row(left, right, panel):
     right.plot(known - rates, values, label='discard', zorder=2, **DISCARD)
   pca = panel.of('pca')
   if pca:
-    rates = np.array([row.rate for row in pca])
+    # Rounded, since noise follows from the rate but for its last digits.
+    rates = np.array([round(row.rate, 6) for row in pca])
     losses = np.array([row.label_distortion for row in pca])
     best = references.envelope(rates, losses)
     left.plot(rates[best], losses[best], label='pca', **PCA)
