@@ -19,7 +19,7 @@ import pytest
 
 from launch import engines, jobs, selection, states, sweep, sweeps
 from launch.display import Display
-from vae_info import config as configs, locks, train
+from vae_info import config as configs, locks, results, train
 from vae_info.config import Config, UserError
 from vae_info.interruption import Stopped
 
@@ -149,7 +149,7 @@ def test_flags_of_the_config_change_the_run_and_its_name():
   extra = ['--epochs=2', '--beta=1', '--steps_per_call=5']
   runs = selection.choose('mnist', extra, '')
   assert len(runs) == 12  # All betas have become one.
-  assert all('epochs=2.0' in run.name for run in runs)
+  assert all(run.name.endswith('epochs=2_precision=bfloat16') for run in runs)
   assert selection.handed_on(extra) == ('--steps_per_call=5',)
 
 
@@ -381,8 +381,16 @@ def test_states_from_directories_alone(tmp_path):
   assert state('a') == states.TRAINED
   (run / 'evaluation.json').write_text('{}')  # Damaged: to be made again.
   assert state('a') == states.TRAINED
+  # A baseline is done when it has rows.
   (run / 'config.json').write_text('{"baseline": "pca"}')
+  assert state('a') == states.TRAINED
+  write_rows(run)
   assert state('a') == states.DONE
+
+
+def write_rows(run):
+  row = dict.fromkeys(results.COLUMNS)
+  (run / results.EVALUATION).write_text(json.dumps({'rows': [row]}))
 
 
 def test_a_terminal_has_a_live_table(tmp_path, monkeypatch, capsys):
@@ -410,7 +418,7 @@ def test_status_is_a_table_of_the_folder(tmp_path):
   for name in ('one', 'two'):
     (tmp_path / name).mkdir()
     (tmp_path / name / 'config.json').write_text('{"baseline": "pca"}')
-  (tmp_path / 'one' / 'finished.json').write_text('{}')
+  write_rows(tmp_path / 'one')
   process = command('launch.status', f'--runs_dir={tmp_path}')
   output, errors = process.communicate()
   assert process.returncode == 0, errors
