@@ -86,17 +86,11 @@ def narrow_supervised(dataset: str, task: str) -> tuple[Run, ...]:
 
 def curves(decoder: str, beta: str = '', **axes) -> tuple[Run, ...]:
   """Models of a range of betas, of one decoder."""
-  return grid(
-    decoder=decoder,
-    beta=beta or RANGES[decoder],
-    epochs=CURVE_EPOCHS[axes['dataset'], decoder],
-    precision='bfloat16',
-    **axes,
-  )
+  return points(decoder, beta or RANGES[decoder], **axes)
 
 
-def points(decoder: str, beta: float | tuple[float, ...], **axes):
-  """Models of one beta, trained as long as those of a range of the decoder."""
+def points(decoder: str, beta, **axes) -> tuple[Run, ...]:
+  """Models of one beta, or of each of a tuple, trained as long as `curves`."""
   return grid(
     decoder=decoder,
     beta=beta,

@@ -137,7 +137,7 @@ def fit_pca(config, dataset, run, signals, entropies):
       rows += json.loads(part.read_text())
       continue
     except (FileNotFoundError, ValueError):
-      pass
+      pass  # Not made yet, or damaged.
     started = time.monotonic()
     encoders = [pca.PcaEncoder(whitening, size, noise) for noise in noises]
     found = _fit_pca_size(config, dataset, encoders, signals, entropies)

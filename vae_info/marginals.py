@@ -183,8 +183,7 @@ class VampPrior(tf.Module):
     )
     if encoder is self.encoder:
       return mixture
-    given = () if condition is None else (condition,)
-    return tfd.TransformedDistribution(mixture, self.encoder.flow(*given))
+    return tfd.TransformedDistribution(mixture, self.encoder.flow(condition))
 
   def _conditioned(self, encoder, condition):
     """The encoder's parameters at pseudo-inputs, `[K, P]` or `[B, K, P]`."""

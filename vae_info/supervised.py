@@ -181,7 +181,7 @@ def train(
   try:
     return network, json.loads((run / 'trained.json').read_text())
   except (FileNotFoundError, ValueError):
-    pass
+    pass  # Not trained to the end yet, or damaged.
   step = _train_to_the_end(config, plan, dataset, manager, signals)
   if config.early_stopping:
     best.restore(network)
