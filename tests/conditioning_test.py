@@ -1,6 +1,7 @@
 """Models of a range of betas: what they draw, what they are, what they find."""
 
 import itertools
+import types
 
 import numpy as np
 import pytest
@@ -292,6 +293,41 @@ def test_a_batch_must_hold_each_beta_equally_often(tiny):
 #   R = sum 1/2 max(0, ln(v / beta)),
 #   D = sum 1/2 min(v, beta) + 1/2 ln(2 pi).
 VARIANCES = np.array([8.0, 4.0, 2.0, 1.0], np.float32)
+
+
+@pytest.mark.parametrize('architecture', ['compact', 'paper'])
+@pytest.mark.parametrize('encoder', ['conv', 'iaf'])
+def test_parameters_at_each_beta_are_those_of_each_alone(
+  tiny, encoder, architecture
+):
+  config = make_config(encoder=encoder, architecture=architecture)
+  model = models.build(config, tiny.train.images)
+  stir(model)
+  at_each = [
+    conditioning.at_beta(config, model, beta) for beta in (0.2, 1.0, 5.0)
+  ]
+  images = tiny.test.images[:11]
+  together = evaluation.encode_at_each(at_each, images, batch_size=4)
+  assert together.shape == (3, 11, 8)
+  for found, at in zip(together, at_each, strict=True):
+    np.testing.assert_array_equal(found, evaluation.encode(at, images, 4))
+  assert not np.allclose(together[0], together[2])
+
+
+def test_parameters_at_each_beta_of_an_encoder_without_a_stem(tiny):
+  config = make_config()
+  model = types.SimpleNamespace(
+    encoder=LinearEncoder(config, (28, 28, 1), np.random.default_rng(0)),
+    decoder=lambda codes, condition=None: codes,
+    marginal=lambda condition=None: None,
+  )
+  stir(model.encoder)
+  condition = conditioning.features(config, tf.constant([-1.0, 1.0]))
+  at_each = [conditioning.ModelAt(model, c) for c in tf.unstack(condition)]
+  images = tiny.test.images[:5]
+  together = evaluation.encode_at_each(at_each, images)
+  for found, at in zip(together, at_each, strict=True):
+    np.testing.assert_array_equal(found, evaluation.encode(at, images))
 
 
 class LinearEncoder(tf.Module):

@@ -25,6 +25,7 @@ where the code joins. They would cost half of what all this costs.
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -105,6 +106,7 @@ class ModelAt:
 
 class _EncoderAt:
   def __init__(self, encoder, condition):
+    self.inner, self.condition = encoder, condition
     self.parameters = functools.partial(encoder.parameters, condition=condition)
     self.distribution = functools.partial(
       encoder.distribution, condition=condition
@@ -117,3 +119,22 @@ class _EncoderAt:
 def at_beta(config: Config, model, beta: float) -> ModelAt:
   """The model at one beta of its range."""
   return ModelAt(model, features(config, tf.constant(math.log(beta))))
+
+
+def parameters_at_each(
+  models: Sequence[ModelAt], images: tf.Tensor
+) -> tf.Tensor:
+  """The encoder's parameters at several betas of one model, `[K, B, P]`.
+
+  What the betas have in common is computed once, if the encoder tells what
+  that is by a `stem`.
+  """
+  encoders = [model.encoder for model in models]
+  inner = encoders[0].inner
+  assert all(encoder.inner is inner for encoder in encoders)
+  if hasattr(inner, 'stem'):
+    stem = inner.stem(images)
+    each = [inner.parameters_of_stem(stem, e.condition) for e in encoders]
+  else:
+    each = [encoder.parameters(images) for encoder in encoders]
+  return tf.stack(each)

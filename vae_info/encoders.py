@@ -46,8 +46,9 @@ MIN_SCALE = 1e-4
 class _CompactTrunk(tf.Module):
   """Residual 3x3 convolutions over 2x2, then 4x4 blocks of pixels.
 
-  `[B, H, W, 1] -> [B, outputs]`, H and W multiples of 4. About as fast as the
-  arithmetic of a CPU allows: few channels at 28x28 would starve it.
+  `stem`, then the call: `[B, H, W, 1] -> [B, outputs]`, H and W multiples of 4.
+  About as fast as the arithmetic of a CPU allows: few channels at 28x28 would
+  starve it.
   """
 
   WIDTH = 64
@@ -71,9 +72,11 @@ class _CompactTrunk(tf.Module):
       gates=gates,
     )
 
-  def __call__(self, x, condition):
+  def stem(self, x):
     x = tf.nn.leaky_relu(self.fine_in(tf.nn.space_to_depth(x, 2)))
-    x += tf.nn.leaky_relu(self.fine(x))
+    return x + tf.nn.leaky_relu(self.fine(x))
+
+  def __call__(self, x, condition):
     x = tf.nn.leaky_relu(self.coarse_in(tf.nn.space_to_depth(x, 2), condition))
     for layer in self.coarse:
       x += tf.nn.leaky_relu(layer(x, condition))
@@ -84,7 +87,7 @@ class _CompactTrunk(tf.Module):
 class _PaperTrunk(tf.Module):
   """Five gated convolutions and a linear layer, [1] appendix F.
 
-  `[B, H, W, 1] -> [B, outputs]`, H and W multiples of 4.
+  `stem`, then the call: `[B, H, W, 1] -> [B, outputs]`, H and W multiples of 4.
   """
 
   def __init__(self, image_shape, outputs, rng, gain, conditions, gates):
@@ -102,6 +105,9 @@ class _PaperTrunk(tf.Module):
     self.out = layers.Dense(
       256, outputs, rng, gain, conditions=conditions, gates=gates
     )
+
+  def stem(self, x):
+    return x  # Each layer has its condition.
 
   def __call__(self, x, condition):
     for layer in self.hidden:
@@ -139,9 +145,21 @@ class ConvEncoder(tf.Module):
     self, images: tf.Tensor, condition: tf.Tensor | None = None
   ) -> tf.Tensor:
     """Means and unconstrained scales: `[B, H, W, 1] -> [B, 2 L]`."""
+    return self.parameters_of_stem(self.stem(images), condition)
+
+  def stem(self, images: tf.Tensor) -> tf.Tensor:
+    """The first layers, which no condition reaches: `[B, H, W, 1] -> [B, ...]`.
+
+    So they serve for all betas at once.
+    """
     # The input is scaled to [-1, 1].
-    images = tf.cast(2.0 * images - 1.0, self._dtype)
-    return tf.cast(self.trunk(images, condition), 'float32')
+    return self.trunk.stem(tf.cast(2.0 * images - 1.0, self._dtype))
+
+  def parameters_of_stem(
+    self, stem: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tf.Tensor:
+    """What remains of `parameters`: `[B, ...] -> [B, 2 L]`."""
+    return tf.cast(self.trunk(stem, condition), 'float32')
 
   def distribution(
     self, parameters: tf.Tensor, condition: tf.Tensor | None = None
@@ -209,6 +227,16 @@ class IafEncoder(tf.Module):
   ) -> tf.Tensor:
     """As of `ConvEncoder`."""
     return self.base.parameters(images, condition)
+
+  def stem(self, images: tf.Tensor) -> tf.Tensor:
+    """As of `ConvEncoder`."""
+    return self.base.stem(images)
+
+  def parameters_of_stem(
+    self, stem: tf.Tensor, condition: tf.Tensor | None = None
+  ) -> tf.Tensor:
+    """As of `ConvEncoder`."""
+    return self.base.parameters_of_stem(stem, condition)
 
   def distribution(
     self, parameters: tf.Tensor, condition: tf.Tensor | None = None

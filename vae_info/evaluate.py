@@ -116,7 +116,7 @@ def evaluate_run(run: Path) -> list[dict]:
   tasks = cli.chosen_tasks(FLAGS.task, dataset)
   of_run = points.load(run, config, dataset.train.images, betas_of(config))
   finished = checkpoints.read_finished(run)
-  encode = points.make_encode(dataset)
+  encode = points.make_encode(of_run, dataset.train.images)
   fitted = {
     task: points.stored_or_fitted(
       of_run,
@@ -140,10 +140,13 @@ def evaluate_run(run: Path) -> list[dict]:
     'beta_trained': config.beta if config.beta_range else None,
   }
   rows = []
+  encode = points.make_encode(of_run, dataset.test.images)
   for number, point in enumerate(of_run):
     told = facts | {'beta': point.beta}
     theirs = {task: fitted[task][number] for task in tasks}
-    rows += evaluate_point(point.model, dataset, theirs, told, config.seed)
+    rows += evaluate_point(
+      point.model, dataset, encode(point), theirs, told, config.seed
+    )
   write(run, rows)
   return rows
 
@@ -163,19 +166,20 @@ def betas_of(config: Config) -> tuple[float, ...] | None:
   return None
 
 
-def evaluate_point(model, dataset, fitted, facts: dict, seed: int):
+def evaluate_point(model, dataset, parameters, fitted, facts: dict, seed: int):
   """The rows of one model: one for each task.
 
   Args:
     model: A `model.Model`, or one at a beta.
     dataset: Whose test split is evaluated.
+    parameters: The encoder's, of that split, `[N, P]`.
     fitted: From each task to its classifier and the settings of that.
     facts: Columns that are known.
     seed: Of the draws.
   """
   from vae_info import datasets, evaluation
 
-  options = (FLAGS.num_samples, FLAGS.eval_batch_size, seed)
+  options = (FLAGS.num_samples, FLAGS.eval_batch_size, seed, parameters)
   rates, distortions = evaluation.rate_and_distortion(
     model, dataset.test.images, *options
   )

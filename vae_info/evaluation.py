@@ -7,12 +7,18 @@ images; an image's own value is first averaged over its codes.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from vae_info import checkpoints, model as models, objectives, randomness
+from vae_info import (
+  checkpoints,
+  conditioning,
+  model as models,
+  objectives,
+  randomness,
+)
 from vae_info.config import Config
 from vae_info.paths import Path
 
@@ -88,6 +94,23 @@ def encode(model, images: np.ndarray, batch_size: int = 500) -> np.ndarray:
   return map_batches(parameters, batch_size, images)
 
 
+def encode_at_each(
+  models: Sequence[conditioning.ModelAt],
+  images: np.ndarray,
+  batch_size: int = 500,
+) -> np.ndarray:
+  """`encode` at several betas of one model: float32 `[K, N, P]`."""
+
+  @tf.function
+  def parameters(batch):
+    batch = tf.cast(batch, tf.float32)
+    each = conditioning.parameters_at_each(models, batch)
+    return tf.transpose(each, [1, 0, 2])  # Batches are joined along images.
+
+  together = map_batches(parameters, batch_size, images)
+  return np.ascontiguousarray(together.transpose([1, 0, 2]))
+
+
 def make_draw(
   model, parameters: np.ndarray, seed: int, purpose: str
 ) -> Callable[[int], tf.Tensor]:
@@ -108,6 +131,7 @@ def rate_and_distortion(
   num_samples: int = 4,
   batch_size: int = 500,
   seed: int = 0,
+  parameters: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Per-image rates and distortions, nats, float64 `[N]` each.
 
@@ -117,8 +141,10 @@ def rate_and_distortion(
     num_samples: Codes for each image, over which its values are averaged.
     batch_size: For memory alone.
     seed: Of the draws.
+    parameters: What `encode` gives, if it is known already.
   """
-  parameters = encode(model, images, batch_size)
+  if parameters is None:
+    parameters = encode(model, images, batch_size)
   draw = make_draw(model, parameters, seed, 'evaluation codes')
 
   @tf.function
@@ -151,6 +177,7 @@ def label_distortion(
   num_samples: int = 4,
   batch_size: int = 500,
   seed: int = 0,
+  parameters: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Per-image label distortion (nats) and accuracy, float64 `[N]` each.
 
@@ -162,8 +189,10 @@ def label_distortion(
     num_samples: Codes for each image, over which its values are averaged.
     batch_size: For memory alone.
     seed: Of the draws.
+    parameters: What `encode` gives, if it is known already.
   """
-  parameters = encode(model, images, batch_size)
+  if parameters is None:
+    parameters = encode(model, images, batch_size)
   draw = make_draw(model, parameters, seed, 'evaluation codes')
 
   @tf.function

@@ -111,14 +111,22 @@ def fit_classifiers(
   )
 
 
-def make_encode(dataset: Dataset):
-  """A function from a point to its training images' parameters, `[N, P]`.
+def make_encode(points: Sequence[Point], images: np.ndarray):
+  """A function from a point to the images' parameters, `[N, P]`.
 
-  Each is computed when it is first asked for, and once for all tasks.
+  Those of all points are computed when the first is asked for, and once for all
+  tasks.
   """
-  return functools.cache(
-    lambda point: evaluation.encode(point.model, dataset.train.images)
-  )
+
+  @functools.cache
+  def at_each():
+    models = [point.model for point in points]
+    if len(models) == 1:
+      return {points[0]: evaluation.encode(models[0], images)}
+    found = evaluation.encode_at_each(models, images)
+    return dict(zip(points, found, strict=True))
+
+  return lambda point: at_each()[point]
 
 
 def stored_or_fitted(

@@ -37,7 +37,7 @@ def train_for_run(run: Path) -> None:
   dataset = cli.load_dataset(config)
   of_run = points.load(run, config, dataset.train.images)
   step = checkpoints.read_finished(run)['step']
-  encode = points.make_encode(dataset)
+  encode = points.make_encode(of_run, dataset.train.images)
   for task in cli.chosen_tasks(FLAGS.task, dataset):
     points.fit_classifiers(of_run, dataset, task, settings, step, encode)
     print(
