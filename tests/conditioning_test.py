@@ -317,7 +317,7 @@ def test_parameters_at_each_beta_are_those_of_each_alone(
 def test_parameters_at_each_beta_of_an_encoder_without_a_stem(tiny):
   config = make_config()
   model = types.SimpleNamespace(
-    encoder=LinearEncoder(config, (28, 28, 1), np.random.default_rng(0)),
+    encoder=LinearEncoder(config, tiny.image_shape, np.random.default_rng(0)),
     decoder=lambda codes, condition=None: codes,
     marginal=lambda condition=None: None,
   )
