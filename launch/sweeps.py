@@ -77,10 +77,10 @@ def baselines(dataset: str, *tasks: str) -> tuple[Run, ...]:
   )
 
 
-def narrow_supervised(dataset: str, task: str) -> tuple[Run, ...]:
+def narrow_supervised(dataset: str, task: str, **more: int) -> tuple[Run, ...]:
   """The complex supervised network, a quarter as wide: minutes."""
   flags = {'dataset': dataset, 'task': task, 'baseline': 'supervised_complex'}
-  flags |= {'depth': 16, 'epochs': 4}
+  flags |= {'depth': 16, **more}
   return tuple(Run({**flags, 'seed': seed}, module=BASELINES) for seed in SEEDS)
 
 
@@ -167,7 +167,9 @@ SWEEPS = {
   'baselines': (
     *baselines('binarized_mnist', 'digit'),
     *baselines('omniglot', 'alphabet', 'character'),
-    *narrow_supervised('binarized_mnist', 'digit'),
+    *narrow_supervised('binarized_mnist', 'digit', epochs=4),
+    *narrow_supervised('omniglot', 'alphabet'),
+    *narrow_supervised('omniglot', 'character'),
   ),
   'paper': (
     *grid(

@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from launch import engines, jobs, selection, states, sweep, sweeps
+from launch import benchmark, engines, jobs, selection, states, sweep, sweeps
 from launch.display import Display
 from vae_info import config as configs, locks, results, train
 from vae_info.config import Config, UserError
@@ -429,3 +429,9 @@ def test_status_is_a_table_of_the_folder(tmp_path):
   ]
   process = command('launch.status', f'--runs_dir={tmp_path}/none')
   assert 'there is no folder' in process.communicate()[1]
+
+
+def test_packed_is_when_the_last_run_ends():
+  assert benchmark.packed([3, 1, 1, 1], cores=2) == 3
+  assert benchmark.packed([1, 1, 1, 3], cores=2) == 4  # Started at 1, the last.
+  assert benchmark.packed([5], cores=4) == 5
