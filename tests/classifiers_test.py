@@ -116,7 +116,10 @@ def test_saved_and_loaded(tmp_path, caplog):
   assert classifiers.load(tmp_path, 2, 2, step=5) is None
 
 
-def test_fitted_together_each_is_as_fitted_alone():
+@pytest.mark.parametrize('most_weights', [0, 250, 10**6])
+def test_fitted_together_each_is_as_fitted_alone(monkeypatch, most_weights):
+  # Each has 99 weights: stacks of one, of two, of as many as cores leave.
+  monkeypatch.setattr(classifiers, 'MOST_WEIGHTS', most_weights)
   settings = Settings((8, 6), learning_rate=1e-2, epochs=3)
   labels = (np.arange(1_000) % 3).astype(np.int32)
   alone, together = (
@@ -142,6 +145,27 @@ def test_fitted_together_each_is_as_fitted_alone():
     for member, fresh in zip(together, draws, strict=True)
   ]
   assert losses[0] < 0.9 and losses[4] < losses[0] - 0.2
+
+
+def test_after_a_failure_no_further_stack_is_begun(monkeypatch):
+  monkeypatch.setattr(classifiers, 'MOST_WEIGHTS', 0)
+  monkeypatch.setattr(classifiers.os, 'sched_getaffinity', lambda _: {0})
+  labels = np.zeros(8, np.int32)
+  members = [
+    classifiers.Mlp(2, 3, (), np.random.default_rng(0)) for _ in range(4)
+  ]
+  drawn = []
+
+  def draw(member, epoch):
+    drawn.append(member)
+    return tf.fill([8, 2], np.float32(np.inf))
+
+  draws = [functools.partial(draw, k) for k in range(4)]
+  with pytest.raises(UserError, match='the loss of the pair is nan'):
+    classifiers.fit_together(
+      members, draws, labels, Settings((), batch_size=8), 'pair'
+    )
+  assert 3 not in drawn
 
 
 def test_families_have_names():
