@@ -8,6 +8,8 @@ An encoder has two halves, because the first is dear and the second is cheap:
 and `encoder(images)` is the one after the other; for a range of betas, each is
 also given a condition (see `conditioning.py`). Codes can then be drawn again
 and again, as the classifiers need, from parameters that were computed once.
+Encoders here have the first half in halves, `stem` and `parameters_of_stem`, so
+that an evaluation at many betas computes what they share once; others need not.
 
 `conv` is a diagonal Gaussian, z = mu(x) + sigma(x) * epsilon. `iaf` pushes its
 sample through steps of mean-only inverse autoregressive flow [2],
