@@ -41,7 +41,7 @@ OPTIONS = {
 # 15 ln 2 is the rate of 30 dimensions with noise as large as the data.
 PCA_SIZES = (5, 10, 20, 30, 42, 60, 90, 120)
 PCA_RATES = (0.5, 1.0, 2.0, 4.0, 7.0, 15 * math.log(2), 16.0, 28.0, 50.0, 100.0)
-# For a task of many classes, whose classifiers are six times as slow.
+# For a task of many classes, whose classifiers are four times as slow.
 FEW_PCA_SIZES = (10, 20, 42, 90)
 FEW_PCA_RATES = (0.5, 2.0, 7.0, 16.0, 40.0, 100.0)
 
