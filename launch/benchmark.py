@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from launch import engines, jobs, sweep, sweeps
+from launch import engines, jobs, selection, sweep
 from launch.display import Display
 from vae_info import cli
 
@@ -90,14 +90,15 @@ def packed(seconds, cores):
 def overhead():
   """Four trainings of some minutes, against their own times packed."""
   with tempfile.TemporaryDirectory() as folder:
-    words = [
-      f'--sweep=smoke --runs_dir={folder} --cpus_per_run=1 '
-      '--filter=encoder=conv,decoder=deconvolutional '
-      f'-- --steps={2 * FLAGS.steps}'
-    ]
+    chosen, steps = (
+      'encoder=conv,decoder=deconvolutional',
+      f'--steps={2 * FLAGS.steps}',
+    )
+    words = ['--sweep=smoke', f'--runs_dir={folder}', '--cpus_per_run=1']
+    words += [f'--filter={chosen}', '--', steps]
     started = time.perf_counter()
     process = subprocess.run(
-      [sys.executable, '-m', 'launch.sweep', *words[0].split()],
+      [sys.executable, '-m', 'launch.sweep', *words],
       capture_output=True,
       text=True,
       check=True,
@@ -110,7 +111,8 @@ def overhead():
       minutes, seconds = length.split(':')[-2:]
       own[name] = 60 * int(minutes) + int(seconds)
   # In the order of the sweep, in which they are started.
-  seconds = [own[run.name] for run in sweeps.SWEEPS['smoke'] if run.name in own]
+  runs = selection.choose('smoke', (steps,), chosen)
+  seconds = [own[run.name] for run in runs]
   cores = len(os.sched_getaffinity(0))
   ideal = packed(seconds, cores)
   yield (
