@@ -89,11 +89,9 @@ def packed(seconds, cores):
 
 def overhead():
   """Four trainings of some minutes, against their own times packed."""
+  chosen = 'encoder=conv,decoder=deconvolutional'
+  steps = f'--steps={2 * FLAGS.steps}'
   with tempfile.TemporaryDirectory() as folder:
-    chosen, steps = (
-      'encoder=conv,decoder=deconvolutional',
-      f'--steps={2 * FLAGS.steps}',
-    )
     words = ['--sweep=smoke', f'--runs_dir={folder}', '--cpus_per_run=1']
     words += [f'--filter={chosen}', '--', steps]
     started = time.perf_counter()
