@@ -153,8 +153,9 @@ SWEEPS = {
     *curves(AUTO, encoder='iaf', **MNIST),
     *curves(DECONV, seed=SEEDS[1:], **MNIST),
     *curves(AUTO, seed=SEEDS[1:], **MNIST),
-    *points(DECONV, (0.6, 1.0, 2.5, 5.0, 10.0), **MNIST),
-    *points(DECONV, (1.0, 5.0), marginal=MARGINALS[1:], **MNIST),
+    *points(
+      DECONV, (0.6, 1.0, 1.6, 2.5, 5.0, 10.0), marginal=MARGINALS, **MNIST
+    ),
     *points(AUTO, (0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0), **MNIST),
     *points(AUTO, 0.5, marginal=MARGINALS[1:], **MNIST),
   ),
