@@ -3,17 +3,20 @@
     python -m plots.compare [--results=plots/results.csv]
 
 Each run of one beta is put beside the run of a range that has the same data,
-networks, task and seed. D + beta R of the curve is that at the same beta, R and
-D being interpolated in log beta; C of the curve is that at the same rate,
-interpolated between its neighbours in R. Both are in nats.
+networks, task, epochs and seed. D + beta R of the curve is that at the same
+beta, R and D being interpolated in log beta; C of the curve is that at the same
+rate. Both are in nats, and interpolated by cubics that are monotone where the
+points are: C is convex in R, and straight lines would lie above it.
 """
 
 import dataclasses
 import math
+import operator
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from absl import app
+from scipy import interpolate
 
 from plots import figures
 from plots.table import Row
@@ -26,7 +29,7 @@ class Comparison:
 
   Attributes:
     row: Of the run.
-    trained: The range of the curve's betas.
+    trained: The range of the curve's betas, and whether its were annealed.
     objective: D + beta R of the curve at the row's beta; None out of its range.
     label_distortion: C of the curve at the row's rate; None out of its rates.
   """
@@ -42,20 +45,23 @@ class Comparison:
 
 
 def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
-  """One for each run of one beta and each curve that it may stand beside."""
+  """One for each run of one beta and each curve that it may stand beside.
+
+  Those of one kind are in the order of their betas.
+  """
   curves = {}
   for row in rows:
     if row.beta_trained:
       curves.setdefault((row.run, row.task), []).append(row)
-  for row in rows:
-    if row.method != 'vae' or row.beta_trained:
-      continue
+  alone = [row for row in rows if row.method == 'vae' and not row.beta_trained]
+  order = operator.attrgetter('dataset', 'task', 'family', 'beta')
+  for row in sorted(alone, key=order):
     for curve in curves.values():
       if _same(curve[0]) != _same(row):
         continue
       yield Comparison(
         row,
-        curve[0].beta_trained,
+        _training(curve[0]),
         _objective(curve, row.beta),
         _interpolated(
           row.rate,
@@ -66,9 +72,13 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
 
 
 def _same(row):
-  return (row.dataset, row.task, row.architecture, row.seed, row.classifier) + (
-    row.family
-  )
+  names = 'dataset task architecture latent_size epochs seed classifier'
+  return row.family + tuple(getattr(row, name) for name in names.split())
+
+
+def _training(row):
+  annealed = ', annealed' if row.kl_annealing_epochs else ''
+  return f'{row.beta_trained}{annealed}'
 
 
 def _objective(curve, beta):
@@ -86,10 +96,9 @@ def _interpolated(place, places, values):
   """None outside of `places`, but for what rounding does at their ends."""
   if not min(places) - 1e-3 <= place <= max(places) + 1e-3:
     return None
-  order = np.argsort(places)
-  return float(
-    np.interp(place, np.array(places)[order], np.array(values)[order])
-  )
+  places, first = np.unique(places, return_index=True)
+  curve = interpolate.PchipInterpolator(places, np.array(values)[first])
+  return float(curve(np.clip(place, places[0], places[-1])))
 
 
 def line(found: Comparison) -> str:

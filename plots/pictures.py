@@ -117,7 +117,7 @@ def draw(point: Rated, dataset, task: str) -> Pictures:
   """Codes, reconstructions and samples of one model."""
   import tensorflow as tf  # Later than the flags' own checks.
 
-  from vae_info import evaluation, points, randomness
+  from vae_info import evaluation, points, randomness, summaries
 
   betas = [point.beta] if point.config.beta_range else None
   images = dataset.train.images
@@ -129,20 +129,13 @@ def draw(point: Rated, dataset, task: str) -> Pictures:
     for number in range(4)
   ]
 
-  def picture(likelihood, seed):
-    """Pixels' probabilities where they are known, else a sample."""
-    try:
-      return likelihood.mean()
-    except NotImplementedError:
-      return likelihood.sample(seed=seed)
-
   @tf.function
   def decode(images):
     codes = model.encoder(images).sample(seed=seeds[0])
     new = model.marginal().sample(len(images), seed=seeds[1])
     return [
-      picture(model.decoder(codes), seeds[2]),
-      picture(model.decoder(new), seeds[3]),
+      summaries.picture(model.decoder(codes), seeds[2]),
+      summaries.picture(model.decoder(new), seeds[3]),
     ]
 
   decoded = decode(tf.constant(shown, tf.float32))

@@ -80,6 +80,7 @@ RING = {
   'markeredgewidth': 0.5,
   'linestyle': 'none',
 }
+ANNEALED = (0, (3, 1.5))
 LARGE, SMALL = 4.2, 2.6  # Points: a run at its one beta; one beta of a range.
 
 
@@ -155,6 +156,8 @@ def draw_runs(axes, rows: Sequence[Row], x: str, y: str) -> None:
     line = {'linewidth': 0.8, 'linestyle': '-', 'zorder': 4, 'label': run}
     if group[0].encoder != 'conv':
       line['linestyle'] = (0, (4, 1.2, 1, 1.2))
+    elif group[0].kl_annealing_epochs:
+      line['linestyle'] = ANNEALED
     _draw(axes, group, x, y, SMALL, line)
   for family, group in fixed.items():
     line = {'linestyle': 'none', 'zorder': 5, 'label': ' '.join(family)}
@@ -204,6 +207,17 @@ def run_key(rows: Iterable[Row]) -> list[Line2D]:
         markersize=SMALL,
         linewidth=0.8,
         label='line: one training, a range of β',
+      )
+    )
+  if any(group[0].kl_annealing_epochs for group in ranged.values()):
+    entries.append(
+      Line2D(
+        [],
+        [],
+        color=GREY,
+        linewidth=0.8,
+        linestyle=ANNEALED,
+        label='dashed: β annealed',
       )
     )
   for encoder in sorted(encoders - {'conv'}):

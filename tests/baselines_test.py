@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 import signal
 import time
 
@@ -13,6 +14,7 @@ from binaries_test import check_refusal, run, start
 
 from vae_info import (
   baseline_methods,
+  baselines,
   classifiers,
   interruption,
   random_encoders,
@@ -20,7 +22,7 @@ from vae_info import (
   supervised,
 )
 from vae_info.baseline_config import OPTIONS, BaselineConfig
-from vae_info.config import UserError
+from vae_info.config import Config, UserError
 
 FAST = ('--classifier_epochs=1', '--classifier_batch_size=500')
 
@@ -111,15 +113,15 @@ def test_complex_network_learns_and_resumes_bit_for_bit(tiny, tmp_path):
     signals.received = None
     parts, _ = supervised.train(config, tiny, tmp_path / 'b', signals)
     stored, again = supervised.train(config, tiny, tmp_path / 'a', signals)
-  assert again == facts
-  for a, b, c in zip(
-    whole.trainable_variables,
-    parts.trainable_variables,
-    stored.trainable_variables,
-    strict=True,
-  ):
-    np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(a, c)
+    assert again == facts
+    # What it says of a training is nothing without the weights.
+    shutil.rmtree(tmp_path / 'a' / 'checkpoints')
+    anew, _ = supervised.train(config, tiny, tmp_path / 'a', signals)
+  for network in (parts, stored, anew):
+    for a, b in zip(
+      whole.trainable_variables, network.trainable_variables, strict=True
+    ):
+      np.testing.assert_array_equal(a, b)
 
 
 def test_early_stopping_keeps_the_best_weights():
@@ -232,6 +234,23 @@ def test_search_evaluates_the_best_alone(tmp_path):
   assert len(values) == 2
   [evaluated] = tmp_path.glob(f'*/{results.EVALUATION}')
   assert evaluated.parent == min(values, key=values.get)
+
+
+def test_a_finished_directory_of_something_else_is_refused(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(baselines, 'folder_of', lambda config: tmp_path)
+  config = complex_config()
+  assert not baselines.is_finished(config)
+  (tmp_path / 'config.json').write_text(config.to_json())
+  rows = [dict.fromkeys(results.COLUMNS)]
+  (tmp_path / results.EVALUATION).write_text(json.dumps({'rows': rows}))
+  assert baselines.is_finished(config)
+  with pytest.raises(UserError, match='another config .depth: 4, not 8.'):
+    baselines.is_finished(complex_config(depth=8))
+  (tmp_path / 'config.json').write_text(Config().to_json())
+  with pytest.raises(UserError, match='is not a config'):
+    baselines.is_finished(config)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_info import config as configs
+from vae_info import config as configs, locks
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = ('--latent_size=4', '--batch_size=20')
@@ -136,6 +136,9 @@ def test_one_run_again_with_its_own_classifier(runs_dir):
     '--classifier_hidden=7',
     *FAST_CLASSIFIER,
   )
+  with locks.lock(finished):
+    refused = run('train_classifier', f'--run={finished}', status=75)
+  assert 'in use' in refused
   run('evaluate', f'--run={finished}', '--num_samples=1')
   content = json.loads((finished / 'evaluation.json').read_text())
   assert content['rows'][0]['classifier'] == 'mlp 7'
@@ -266,6 +269,7 @@ def test_an_unfinished_run_is_not_evaluated(busy):
     ('train', ['--beta=3:1'], "needs 0 < LOW < HIGH, got '3:1'"),
     ('train', ['--beta=much'], "or a range LOW:HIGH of two, got 'much'"),
     ('train', ['--beta=1:2', '--free_nats=3'], 'free_nats needs one beta'),
+    ('evaluate', ['--betas='], 'separated by commas, got none'),
     ('evaluate', ['--betas=1,x'], 'betas must be numbers separated by commas'),
     ('train', ['--epochs=0'], 'epochs must be above 0'),
     ('train', ['--latentsize=3'], "Unknown command line flag 'latentsize'"),

@@ -120,6 +120,24 @@ def test_a_disk_that_refuses_is_told(tmp_path):
     checkpoints.save(manager, 3)
 
 
+def test_a_finished_run_has_its_last_step_or_none(tmp_path):
+  saved(tmp_path / 'checkpoints')
+  checkpoints.finish(tmp_path, {'step': 2})
+  model = Net()
+  checkpoints.restore_model(model, tmp_path)
+  np.testing.assert_array_equal(model.kernel, [2, 2, 2])
+  (tmp_path / 'checkpoints' / 'ckpt-2.index').write_bytes(b'')
+  with pytest.raises(UserError, match='last step, 2, .* delete finished.json'):
+    checkpoints.restore_model(model, tmp_path)
+
+
+@pytest.mark.parametrize('text', ['', '{}', '[1]', '{"step": "x"}'])
+def test_a_damaged_mark_of_completeness_is_told(tmp_path, text):
+  (tmp_path / 'finished.json').write_text(text)
+  with pytest.raises(UserError, match='finished.json is damaged'):
+    checkpoints.read_finished(tmp_path)
+
+
 def test_a_run_directory_keeps_its_config(tmp_path):
   run = tmp_path / 'run'
   checkpoints.open_run(run, Config(beta=0.5))

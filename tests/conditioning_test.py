@@ -93,6 +93,9 @@ def test_the_code_starts_nested():
 def test_betas_to_evaluate_span_the_range():
   betas = conditioning.betas(make_config(), 5)
   np.testing.assert_allclose(betas, [0.1, 0.3162, 1, 3.162, 10])
+  betas = conditioning.betas(make_config(beta='0.12341:9.87654'), 5)
+  assert betas[0] == 0.12341  # Rounding does not leave the range.
+  assert betas[-1] == 9.87654
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,9 @@ def test_json_round_trip(tmp_path):
   path = tmp_path / 'config.json'
   path.write_text(config.to_json())
   assert Config.read(path) == config
-  assert config.differences(Config.read(path)) == []
+  config.check_run(tmp_path)
+  with pytest.raises(UserError, match='another config .beta: 0.3, not 1.0.;'):
+    dataclasses.replace(config, beta=1.0).check_run(tmp_path)
 
 
 def test_damaged_or_missing_json_is_told(tmp_path):

@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 
 from vae_info import classifiers, evaluation, pca, random_encoders, references
 from vae_info.classifiers import Settings
+from vae_info.config import UserError
 
 tfd = tfp.distributions
 SCALES = np.array([3.0, 2.0, 1.0, 0.5])
@@ -35,6 +36,8 @@ def test_grid_has_the_rates_that_noise_can_give():
   noises = pca.grid((5, 30), (0.5, 23.1, 100.0))
   assert [len(noises[size]) for size in (5, 30)] == [1, 3]
   assert min(sum(noises.values(), [])) >= pca.LEAST_NOISE
+  with pytest.raises(UserError, match='5 components give 23 nats at most'):
+    pca.grid((2, 5), (50.0,))
 
 
 def test_whitened_gaussians_are_white_in_the_order_of_variance():

@@ -57,5 +57,34 @@ def test_outside_of_the_curve_nothing_is_said():
 
 
 def test_only_the_same_family_and_seed_are_compared():
-  others = [make(1.0, marginal='maf'), make(1.0, seed=1.0)]
+  others = [
+    make(1.0, marginal='maf'),
+    make(1.0, seed=1.0),
+    make(1.0, epochs=3.0),
+    make(1.0, latent_size=2.0),
+  ]
   assert not list(compare.comparisons([*CURVE, *others]))
+
+
+def test_a_convex_curve_is_followed_closely():
+  def at(rate):
+    return 2.3 * math.exp(-rate / 8)
+
+  rates = (2.0, 8.0, 14.0, 20.0, 26.0)
+  curve = [
+    make(30 / rate, '1:15', rate=rate, label_distortion=at(rate))
+    for rate in rates
+  ]
+  [found] = compare.comparisons([*curve, make(2.7, rate=11.0)])
+  straight = (at(8.0) + at(14.0)) / 2
+  assert straight - at(11.0) > 0.03
+  assert abs(found.label_distortion - at(11.0)) < 0.01
+
+
+def test_an_annealed_curve_is_told():
+  curve = [
+    dataclasses.replace(row, kl_annealing_epochs=1.0, run='annealed')
+    for row in CURVE
+  ]
+  found = list(compare.comparisons([*CURVE, *curve, make(3.0)]))
+  assert [one.trained for one in found] == ['0.5:8', '0.5:8, annealed']

@@ -130,6 +130,40 @@ def test_baselines_and_laws(rows, figure1):
   assert not [x for x in right.lines if x.get_label() == 'pca']
 
 
+def test_a_baseline_is_shown_by_its_best_flags_alone(tmp_path):
+  few = list(plots_table.rows(['binarized_mnist']))
+  [best] = [row for row in few if row['method'] == 'supervised_complex']
+  worse = [
+    best
+    | {
+      'run': f'{best["run"]}{seed}_depth=16',
+      'seed': seed,
+      'label_distortion': 2 * best['label_distortion'],
+    }
+    for seed in range(3)
+  ]
+  rows = read(tmp_path, few + worse)
+  figure = label_distortion.label_distortion(table.panels(rows))
+  drawn = line(figure.axes[0], 'supervised_complex').get_ydata()
+  np.testing.assert_allclose(drawn, best['label_distortion'])
+  [note] = [text for text in table.notes(rows) if 'other flags' in text]
+  assert note.startswith('not drawn in the panel MNIST digit: 3 rows')
+
+
+def test_annealed_curves_are_dashed(tmp_path):
+  rows = list(plots_table.rows(['binarized_mnist']))
+  for row in rows:
+    if row.get('beta_trained') and row['marginal'] == 'maf':
+      row['kl_annealing_epochs'] = 1.0
+  rows = read(tmp_path, rows)
+  figure = label_distortion.label_distortion(table.panels(rows))
+  for row in rows:
+    if row.beta_trained and row.encoder == 'conv':
+      dashed = line(figure.axes[0], row.run).is_dashed()
+      assert dashed == (row.marginal == 'maf')
+  assert 'dashed: β annealed' in key(figure, 0)
+
+
 def test_envelope():
   assert references.envelope([3, 1, 2, 2, 4], [1, 5, 6, 4, 1]).tolist() == [
     1,

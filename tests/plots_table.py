@@ -28,6 +28,7 @@ COLUMNS = (
   'beta_trained',
   'seed',
   'epochs',
+  'kl_annealing_epochs',
   'step',
   'precision',
   'noise',

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -59,3 +60,26 @@ def test_numbers_that_cannot_be_are_doubted():
   bad = good | {'rate_plus_distortion': 79.7}
   assert 'below 79.78' in evaluate.doubts(bad)[0]
   assert evaluate.doubts(bad | {'input_entropy': None}) == []
+
+
+def test_each_task_is_evaluated_at_each_beta_that_is_asked_for(tmp_path):
+  path = put(
+    tmp_path,
+    'a',
+    row(task='alphabet', beta=0.5, beta_trained='0.1:1'),
+    row(task='alphabet', beta=1.0, beta_trained='0.1:1'),
+    row(task='character', beta=0.5, beta_trained='0.1:1'),
+  )
+  (tmp_path / 'a' / 'finished.json').write_text('{}')
+  os.utime(tmp_path / 'a' / 'finished.json', (0, 0))
+  for task, betas, lacking in (
+    (None, (), False),
+    (None, (0.5,), False),
+    (None, (1.0,), True),
+    ('alphabet', (0.5, 1.0), False),
+    ('character', (0.5,), False),
+    ('character', (1.0,), True),
+    ('digit', (), True),
+  ):
+    todo = evaluate.runs_to_evaluate(tmp_path, task, betas)
+    assert todo == ([path.parent] if lacking else [])

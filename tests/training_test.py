@@ -228,13 +228,24 @@ def test_stopping_and_resuming_changes_nothing(tiny, tmp_path, monkeypatch):
         checkpoint_minutes=0,
       )
     except interruption.Stopped as stopped:
-      assert interruption.resume_hint(stopped.args[0])[1] == 42
+      assert interruption.resume_hint(stopped)[1] == 42
       stops += 1
   assert stops >= 2
   whole = final_weights(config, tmp_path / 'whole', tiny)
   parts = final_weights(config, tmp_path / 'parts', tiny)
   for a, b in zip(whole, parts, strict=True):
     np.testing.assert_array_equal(a, b)
+
+
+def test_a_second_signal_says_that_nothing_was_saved():
+  with interruption.Signals() as signals:
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert signals.received == signal.SIGTERM
+    with pytest.raises(interruption.StoppedAtOnce) as stopped:
+      os.kill(os.getpid(), signal.SIGTERM)
+  text, status = interruption.resume_hint(stopped.value)
+  assert status == 42
+  assert 'resumes the last saved state' in text
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):

@@ -195,4 +195,4 @@ class BaselineConfig:
   # They are the same for any dataclass.
   to_json = Config.to_json
   read = classmethod(Config.read.__func__)
-  differences = Config.differences
+  check_run = Config.check_run

@@ -73,13 +73,7 @@ def define_flags() -> None:
   )
   flags.DEFINE_list('search_depths', ['32', '64', '128'], 'See --search.')
   flags.DEFINE_list('search_dropouts', ['0', '0.1', '0.3'], 'See --search.')
-  flags.DEFINE_float(
-    'entropy_estimate',
-    None,
-    'H(X) in nats for the table of results, in place of the published estimate '
-    'for the data set.',
-    lower_bound=0.0,
-  )
+  cli.define_entropy_estimate()
   cli.define_runs_dir()
   cli.define_run(
     'Run directory, in place of RUNS_DIR/NAME with a name made from the '
@@ -160,7 +154,11 @@ def folder_of(config: BaselineConfig) -> Path:
 
 
 def is_finished(config: BaselineConfig) -> bool:
-  return results.has_rows(folder_of(config))
+  run = folder_of(config)
+  if not results.has_rows(run):
+    return False
+  config.check_run(run)
+  return True
 
 
 def run_baseline(config: BaselineConfig, dataset) -> None:
@@ -199,13 +197,12 @@ def known_columns(config: BaselineConfig, dataset, run: Path) -> dict:
   """The columns that do not depend on what is found."""
   from vae_info import datasets, provenance
 
-  given = FLAGS.entropy_estimate
   columns = dataclasses.asdict(config)
   return columns | {
     'run': run.name,
     'method': config.baseline,
     'label_entropy': datasets.label_entropy(dataset.test.labels[config.task]),
-    'input_entropy': dataset.entropy_estimate if given is None else given,
+    'input_entropy': cli.input_entropy(dataset),
     'num_samples': config.num_samples or 1,
     'device': provenance.device(),
     'version': provenance.version(),
@@ -271,7 +268,7 @@ def main(argv):
         else:
           run_baseline(group[0], dataset)
   except interruption.Stopped as stopped:
-    text, status = interruption.resume_hint(stopped.args[0])
+    text, status = interruption.resume_hint(stopped)
     print(text, file=sys.stderr)
     sys.exit(status)
   print('finished; next: python -m vae_info.results')

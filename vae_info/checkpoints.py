@@ -18,6 +18,10 @@ from vae_info.config import Config, UserError
 from vae_info.locks import LOCK
 from vae_info.paths import Path, write_atomically
 
+_FINISH_AGAIN = (
+  'delete finished.json, and the command of the training goes on from the last '
+  'good checkpoint'
+)
 NOT_OURS = (LOCK, 'launch')  # What may be in a directory before its config.
 
 
@@ -37,12 +41,7 @@ def open_run(run: Path, config: Config) -> None:
         f'{sorted(others)[0]} but no config.json'
       )
     write_atomically(path, config.to_json())
-  differences = type(config).read(path).differences(config)
-  if differences:
-    raise UserError(
-      f'{run} holds a run with another config ({"; ".join(differences)}); '
-      'name another directory, or give the same flags'
-    )
+  config.check_run(run)
 
 
 def save(manager: tf.train.CheckpointManager, step: int) -> None:
@@ -115,6 +114,11 @@ def restore_newest(
   return None
 
 
+def step_of(path: str) -> int:
+  """The step after which a checkpoint was written."""
+  return int(path.rpartition('-')[2])
+
+
 def _read_all(path: str) -> None:
   """Reads every tensor, so that checksums are verified before any is used."""
   # Not tf.train.load_checkpoint, which mistakes some prefixes for folders.
@@ -133,20 +137,35 @@ def is_finished(run: Path) -> bool:
 
 
 def read_finished(run: Path) -> dict:
-  """The facts given to `finish`."""
-  return json.loads((run / 'finished.json').read_text())
-
-
-def restore_model(model: tf.Module, run: Path) -> str:
-  """Restores the weights alone; returns the checkpoint's path.
+  """The facts given to `finish`.
 
   Raises:
-    UserError: There is no readable checkpoint.
+    UserError: The file is damaged.
+  """
+  path = run / 'finished.json'
+  try:
+    facts = json.loads(path.read_text())
+    int(facts['step'])
+  except (ValueError, LookupError, TypeError) as error:
+    raise UserError(f'{path} is damaged ({error}); {_FINISH_AGAIN}') from error
+  return facts
+
+
+def restore_model(model: tf.Module, run: Path) -> None:
+  """Restores the weights of a finished run, alone.
+
+  Raises:
+    UserError: The checkpoint of its last step is not there or not readable.
   """
   directory = run / 'checkpoints'
+  step = read_finished(run)['step']
   path = restore_newest(
     tf.train.Checkpoint(model=model), directory, partial=True
   )
   if path is None:
     raise UserError(f'{run} has no checkpoint in {directory}')
-  return path
+  if step_of(path) != step:
+    raise UserError(
+      f'the checkpoint of the last step, {step}, in {directory} is not '
+      f'readable; {_FINISH_AGAIN}'
+    )

@@ -66,6 +66,23 @@ def define_data_flags() -> None:
   )
 
 
+def define_entropy_estimate() -> None:
+  """`--entropy_estimate`."""
+  flags.DEFINE_float(
+    'entropy_estimate',
+    None,
+    'H(X) in nats for the table of results, in place of the published estimate '
+    'for the data set.',
+    lower_bound=0.0,
+  )
+
+
+def input_entropy(dataset) -> float | None:
+  """H(X) of a `datasets.Dataset`, told or published; None if not known."""
+  told = flags.FLAGS.entropy_estimate
+  return dataset.entropy_estimate if told is None else told
+
+
 def load_dataset(config: Config):
   """The `datasets.Dataset` of a config, from where the flags say."""
   from vae_info import datasets  # Later than the flags' own checks.
@@ -93,20 +110,23 @@ def chosen_tasks(task: str | None, dataset) -> list[str]:
 
 
 def numbers(name: str, kind: type = float) -> tuple | None:
-  """The numbers of a flag that lists them; None if it is not given.
+  """The numbers of a flag that lists them, each once; None if not given.
 
   Raises:
-    UserError: One is not of that kind.
+    UserError: One is not of that kind, or there is none.
   """
   texts = flags.FLAGS[name].value
   if texts is None:
     return None
   try:
-    return tuple(kind(text) for text in texts)
+    numbers = tuple(dict.fromkeys(kind(text) for text in texts))
   except ValueError as error:
     raise UserError(
       f'{name} must be numbers separated by commas, got {",".join(texts)}'
     ) from error
+  if not numbers:
+    raise UserError(f'{name} must be numbers separated by commas, got none')
+  return numbers
 
 
 def no_arguments(argv: list[str]) -> None:

@@ -85,7 +85,8 @@ def weights(betas: tf.Tensor) -> tf.Tensor:
 def betas(config: Config, count: int) -> list[float]:
   """`count` betas, evenly spaced in log beta over the trained range."""
   low, high = config.beta_range
-  return [float(f'{beta:.4g}') for beta in np.geomspace(low, high, count)]
+  rounded = [float(f'{beta:.4g}') for beta in np.geomspace(low, high, count)]
+  return [min(max(beta, low), high) for beta in rounded]
 
 
 class ModelAt:

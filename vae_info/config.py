@@ -242,14 +242,20 @@ class Config:
     except (TypeError, ValueError) as error:
       raise UserError(f'{path} is not a config: {error}') from error
 
-  def differences(self, other: 'Config') -> list[str]:
-    """Lines `name: mine, not theirs` for every attribute that differs."""
-    return [
-      f'{field.name}: {getattr(self, field.name)}, '
-      f'not {getattr(other, field.name)}'
+  def check_run(self, run: pathlib.Path) -> None:
+    """Raises `UserError` unless a run directory is of this very config."""
+    found = type(self).read(run / 'config.json')
+    differences = [
+      f'{field.name}: {getattr(found, field.name)}, '
+      f'not {getattr(self, field.name)}'
       for field in dataclasses.fields(self)
-      if getattr(self, field.name) != getattr(other, field.name)
+      if getattr(found, field.name) != getattr(self, field.name)
     ]
+    if differences:
+      raise UserError(
+        f'{run} holds a run with another config ({"; ".join(differences)}); '
+        'name another directory, or give the same flags'
+      )
 
 
 def check_data(dataset: str, binarization: str) -> None:

@@ -9,6 +9,7 @@ number is a mean over all test images, with its standard error, in nats.
 """
 
 import dataclasses
+import itertools
 import json
 import math
 import sys
@@ -53,13 +54,7 @@ def define_flags() -> None:
     'Images at once; it changes memory and speed, not the numbers.',
     lower_bound=1,
   )
-  flags.DEFINE_float(
-    'entropy_estimate',
-    None,
-    'H(X) in nats for the table of results, in place of the published estimate '
-    'for the data set.',
-    lower_bound=0.0,
-  )
+  cli.define_entropy_estimate()
   cli.define_classifier_flags()
 
 
@@ -82,11 +77,12 @@ def runs_to_evaluate(
   for run in cli.finished_runs(runs_dir):
     rows = current_rows(run)
     tasks = {row['task'] for row in rows}
+    lacking = {task} - tasks if task else set()
     if rows and rows[0]['beta_trained']:
-      lacking = set(betas) - {row['beta'] for row in rows}
-    else:
-      lacking = set()
-    if not rows or lacking or (task and task not in tasks):
+      there = {(row['task'], row['beta']) for row in rows}
+      wanted = itertools.product([task] if task else tasks, betas)
+      lacking |= set(wanted) - there
+    if not rows or lacking:
       todo.append(run)
   return todo
 
@@ -130,12 +126,11 @@ def evaluate_run(run: Path) -> list[dict]:
     )
     for task in tasks
   }
-  given = FLAGS.entropy_estimate
   facts = dataclasses.asdict(config) | finished
   facts |= {
     'run': run.name,
     'method': 'vae',
-    'input_entropy': dataset.entropy_estimate if given is None else given,
+    'input_entropy': cli.input_entropy(dataset),
     'num_samples': FLAGS.num_samples,
     'beta_trained': config.beta if config.beta_range else None,
   }

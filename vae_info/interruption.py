@@ -6,7 +6,11 @@ import threading
 
 
 class Stopped(Exception):
-  """A signal asked for an end; the state is saved. `signum` is in args[0]."""
+  """A signal asked for an end. `signum` is in args[0]."""
+
+
+class StoppedAtOnce(Stopped):
+  """A second signal did; the state was not saved again."""
 
 
 class Signals(contextlib.AbstractContextManager):
@@ -20,7 +24,7 @@ class Signals(contextlib.AbstractContextManager):
     def remember(signum, frame):
       del frame
       if self.received:  # A second one does not wait.
-        raise Stopped(signum)
+        raise StoppedAtOnce(signum)
       self.received = signum
 
     # Elsewhere than in the main thread, whoever runs us handles signals.
@@ -34,8 +38,12 @@ class Signals(contextlib.AbstractContextManager):
       signal.signal(signum, handler)
 
 
-def resume_hint(signum: int) -> tuple[str, int]:
-  """What to tell after `Stopped`, and the exit status."""
+def resume_hint(stopped: Stopped) -> tuple[str, int]:
+  """What to tell, and the exit status."""
   # 42 is what TensorFlow's own preemption handler exits with.
-  status = 42 if signum == signal.SIGTERM else 130
-  return 'stopped; the state is saved. The same command resumes it.', status
+  status = 42 if stopped.args[0] == signal.SIGTERM else 130
+  if isinstance(stopped, StoppedAtOnce):
+    text = 'stopped at once. The same command resumes the last saved state.'
+  else:
+    text = 'stopped; the state is saved. The same command resumes it.'
+  return text, status

@@ -20,6 +20,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from vae_info.config import UserError
+
 tfd = tfp.distributions
 
 
@@ -109,6 +111,9 @@ def grid(
   """The noises for each size that give these rates.
 
   Left out are those below `LEAST_NOISE`: R = 4.6 k nats at most.
+
+  Raises:
+    UserError: That leaves none.
   """
   found = {
     size: [
@@ -118,4 +123,10 @@ def grid(
     ]
     for size in sizes
   }
-  return {size: noises for size, noises in found.items() if noises}
+  found = {size: noises for size, noises in found.items() if noises}
+  if not found:
+    raise UserError(
+      f'no rate of --pca_rates can be had: {max(sizes)} components give '
+      f'{rate(max(sizes), LEAST_NOISE):.0f} nats at most'
+    )
+  return found

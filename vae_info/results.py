@@ -33,6 +33,7 @@ COLUMNS = (
   'beta_trained',  # 'LOW:HIGH' of a model trained over a range.
   'seed',
   'epochs',
+  'kl_annealing_epochs',
   'step',  # Of the checkpoint that was evaluated.
   'precision',  # Of training; evaluation is in float32.
   'rate',

@@ -76,8 +76,8 @@ class Writer:
     new = self._model.marginal().sample(len(self._images), seed=seeds[1])
     return {
       'test_images': _grid(self._images),
-      'reconstructions': _grid(_picture(self._model.decoder(codes), seeds[2])),
-      'samples': _grid(_picture(self._model.decoder(new), seeds[3])),
+      'reconstructions': _grid(picture(self._model.decoder(codes), seeds[2])),
+      'samples': _grid(picture(self._model.decoder(new), seeds[3])),
     }
 
 
@@ -105,7 +105,7 @@ def drop_after(folder: str, step: int) -> None:
       tf.io.gfile.rename(f'{path}.tmp', path, overwrite=True)
 
 
-def _picture(likelihood, seed):
+def picture(likelihood, seed):
   """Pixels' probabilities where they are known, else a sample."""
   try:
     return likelihood.mean()

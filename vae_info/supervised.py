@@ -174,13 +174,15 @@ def train(
     model=network, optimizer=optimizer, best=best, seconds=seconds
   )
   directory = run / 'checkpoints'
-  checkpoints.restore_newest(checkpoint, directory, partial=False)
+  path = checkpoints.restore_newest(checkpoint, directory, partial=False)
   manager = tf.train.CheckpointManager(
     checkpoint, str(directory), max_to_keep=2
   )
   try:
-    return network, json.loads((run / 'trained.json').read_text())
-  except (FileNotFoundError, ValueError):
+    facts = json.loads((run / 'trained.json').read_text())
+    if path and checkpoints.step_of(path) == facts['step']:
+      return network, facts
+  except (FileNotFoundError, ValueError, LookupError, TypeError):
     pass  # Not trained to the end yet, or damaged.
   step = _train_to_the_end(config, plan, dataset, manager, signals)
   if config.early_stopping:

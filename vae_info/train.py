@@ -13,7 +13,7 @@ import typing
 from absl import app, flags
 
 from vae_info import cli
-from vae_info.config import Config, UserError
+from vae_info.config import Config
 from vae_info.paths import Path, open_path
 
 FLAGS = flags.FLAGS
@@ -97,13 +97,7 @@ def config_from_flags() -> tuple[Config, Path]:
   if not (run / 'config.json').is_file():
     return Config(**given), run
   stored = Config.read(run / 'config.json')
-  wanted = dataclasses.replace(stored, **given)
-  differences = stored.differences(wanted)
-  if differences:
-    raise UserError(
-      f'{run} holds a run with another config ({"; ".join(differences)}); '
-      'name another directory, or leave those flags out'
-    )
+  dataclasses.replace(stored, **given).check_run(run)
   return stored, run
 
 
@@ -131,7 +125,7 @@ def main(argv):
       FLAGS.checkpoint_minutes,
     )
   except interruption.Stopped as stopped:
-    text, status = interruption.resume_hint(stopped.args[0])
+    text, status = interruption.resume_hint(stopped)
     print(text, file=sys.stderr)
     sys.exit(status)
   print(f'finished {run}; next: python -m vae_info.evaluate --run={run}')

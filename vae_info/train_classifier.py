@@ -8,7 +8,7 @@ settings, or to make it beforehand.
 
 from absl import app, flags
 
-from vae_info import cli
+from vae_info import cli, locks
 from vae_info.config import Config
 from vae_info.paths import Path, open_path
 
@@ -57,7 +57,8 @@ def main(argv):
     Config.read(runs[0] / 'config.json')
     cli.check_finished(runs[0])
   for run in runs:
-    train_for_run(run)
+    with locks.lock(run):
+      train_for_run(run)
 
 
 if __name__ == '__main__':
