@@ -203,7 +203,9 @@ def test_learning_rate_schedules():
 
 def final_weights(config, run, tiny):
   model = models.build(config, tiny.train.images)
-  checkpoints.restore_model(model, run)
+  checkpoints.restore_newest(
+    tf.train.Checkpoint(model=model), run / 'checkpoints', partial=True
+  )
   return weights(model)
 
 
