@@ -111,9 +111,9 @@ CURVE_EPOCHS = {
   ('omniglot', DECONV): 16,
   ('omniglot', AUTO): 12,
 }
-# Without annealing this marginal and an autoregressive decoder give the code up
-# at every beta of their range.
-ANNEALED = {'marginal': 'vampprior', 'kl_annealing_epochs': 1.0}
+# With an autoregressive decoder, a learned marginal makes less of its code when
+# it is not annealed; a VampPrior, nothing at any beta of the range.
+ANNEALED = {'kl_annealing_epochs': 1.0}
 MNIST = {'dataset': 'binarized_mnist'}
 OMNIGLOT = {'dataset': 'omniglot', 'binarization': 'dynamic'}
 
@@ -151,7 +151,7 @@ SWEEPS = {
   'curves': (
     *curves(DECONV, marginal=MARGINALS, **MNIST),
     *curves(AUTO, marginal=MARGINALS, **MNIST),
-    *curves(AUTO, **ANNEALED, **MNIST),
+    *curves(AUTO, marginal=MARGINALS[1:], **ANNEALED, **MNIST),
     *curves(AUTO, '0.3:1', **MNIST),  # Short of where the code is given up.
     *curves(DECONV, encoder='iaf', **MNIST),
     *curves(AUTO, encoder='iaf', **MNIST),
@@ -166,7 +166,7 @@ SWEEPS = {
   'omniglot_curves': (
     *curves(DECONV, marginal=MARGINALS, **OMNIGLOT),
     *curves(AUTO, marginal=MARGINALS, **OMNIGLOT),
-    *curves(AUTO, **ANNEALED, **OMNIGLOT),
+    *curves(AUTO, marginal='vampprior', **ANNEALED, **OMNIGLOT),
     *points(DECONV, 1.0, **OMNIGLOT),
     *points(AUTO, 0.5, **OMNIGLOT),
   ),

@@ -18,7 +18,7 @@ def make_run(folder, images, rates=(3.0,), evaluated=True, **settings):
   run = folder / config.run_name
   (run / 'checkpoints').mkdir(parents=True)
   (run / 'config.json').write_text(config.to_json())
-  (run / 'finished.json').write_text('{}')
+  (run / 'finished.json').write_text('{"step": 1}')
   model = models.build(config, images)
   tf.train.Checkpoint(model=model).save(str(run / 'checkpoints' / 'ckpt'))
   if evaluated:
