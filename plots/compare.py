@@ -29,7 +29,7 @@ class Comparison:
 
   Attributes:
     row: Of the run.
-    trained: The range of the curve's betas, and whether its were annealed.
+    trained: The range of the curve's betas, and whether these were annealed.
     objective: D + beta R of the curve at the row's beta; None out of its range.
     label_distortion: C of the curve at the row's rate; None out of its rates.
   """
@@ -61,7 +61,7 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
         continue
       yield Comparison(
         row,
-        _training(curve[0]),
+        curve[0].training,
         _objective(curve, row.beta),
         _interpolated(
           row.rate,
@@ -74,11 +74,6 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
 def _same(row):
   names = 'dataset task architecture latent_size epochs seed classifier'
   return row.family + tuple(getattr(row, name) for name in names.split())
-
-
-def _training(row):
-  annealed = ', annealed' if row.kl_annealing_epochs else ''
-  return f'{row.beta_trained}{annealed}'
 
 
 def _objective(curve, beta):

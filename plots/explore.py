@@ -86,7 +86,7 @@ def record(row: Row, panel: str) -> dict:
       family += f', {row.latent_size:g} dimensions, noise {row.noise:.3g}'
   beta = '' if row.beta is None else f'{row.beta:g}'
   if row.beta_trained:
-    beta += f' (trained over {row.beta_trained})'
+    beta += f' (trained over {row.training})'
   accuracy, preference = row.label_accuracy, row.label_preference
   return {
     'panel': panel,

@@ -114,6 +114,13 @@ class Row:
   def family(self) -> tuple[str, str, str]:
     return self.encoder, self.decoder, self.marginal
 
+  @property
+  def training(self) -> str:
+    """Over which betas, and whether these were annealed."""
+    return self.beta_trained + (
+      ', annealed' if self.kl_annealing_epochs else ''
+    )
+
   def __str__(self):
     return f'line {self.line} (run {self.run})'
 
