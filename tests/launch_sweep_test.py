@@ -107,6 +107,16 @@ def test_smoke_has_every_combination():
   )
 
 
+def test_mnist_row_has_each_family_once_and_is_a_part_of_the_curves():
+  runs = sweeps.SWEEPS['mnist_row']
+  families = {(run.config.decoder, run.config.marginal) for run in runs}
+  assert len(families) == len(runs) == 2 * 3
+  assert all(run.config.beta_range for run in runs)
+  assert {run.name for run in runs} <= {
+    run.name for run in sweeps.SWEEPS['curves']
+  }
+
+
 def test_paper_is_the_whole_grid_with_and_without_annealing():
   runs = [run.config for run in sweeps.SWEEPS['paper']]
   mnist = [run for run in runs if run.dataset == 'binarized_mnist']
