@@ -1,8 +1,8 @@
-"""Installs vae_info; `constraints.txt` pins the set that was tested."""
+"""Installs vae_info; `constraints.txt` pins the versions that were tested."""
 
 import setuptools
 
-# vl-convert holds the scripts that a page without a network needs.
+# vl-convert brings the scripts that the page embeds to work offline.
 EXPLORE = ['altair>=6', 'vl-convert-python>=1.8']
 LAUNCH = ['ray[default]>=2.50']
 
@@ -17,15 +17,15 @@ setuptools.setup(
   ),
   package_data={'vae_info.datasets': ['*.npz']},
   install_requires=[
-    # tf-keras requires plain `tensorflow`; naming tensorflow-cpu here would
-    # install two copies of TensorFlow into one folder.
+    # Not tensorflow-cpu: tf-keras requires plain `tensorflow`, and both would
+    # install into the same folder.
     'tensorflow>=2.21,<2.22',
     'tf-keras>=2.21,<2.22',
     'tensorflow-probability>=0.25,<0.26',
     'tensorflow-datasets>=4.9.10',
     # Imported by tensorflow-datasets 4.9.10, which does not declare it.
     'importlib_resources',
-    # No longer a dependency of TensorFlow; tf.summary fails without it.
+    # tf.summary fails without it, but TensorFlow no longer depends on it.
     'tensorboard>=2.20',
     'absl-py>=2.1',
     'etils[epath]>=1.10',
@@ -36,9 +36,11 @@ setuptools.setup(
     'tqdm>=4.66',
   ],
   extras_require={
-    # playwright drives a chromium that is there already; it brings none.
+    # playwright does not bring a browser: it drives an installed chromium.
     'dev': [
       'pytest>=8',
+      'pytest-xdist>=3.6',
+      'pyrefly>=1.4',
       'ruff>=0.14',
       'dill',
       'playwright',

@@ -1,33 +1,54 @@
-"""Where jobs run: one after the other here, or wherever Ray has room.
+"""Engines run jobs: one after the other here, or wherever Ray has room.
 
-Each engine takes jobs by `submit` and tells by `wait` which have ended. It
-tries a job once: what to do after a failure is the sweep's affair.
+An engine tries a job once. The driver decides what follows a failure.
 """
 
 import contextlib
 import logging
 import os
 import pathlib
+import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from types import ModuleType
+from typing import Any, Protocol
 
 from launch import jobs
 from launch.jobs import Job, Outcome
-from vae_info.config import UserError
+from vae_info.errors import Stopped, UserError
 
 CONNECT_SECONDS = 5
-TOKEN = pathlib.Path.home() / '.ray' / 'auth_token'  # Of Ray.
-# For runs to save their state and end; their own grace, and some for Ray.
+TOKEN = pathlib.Path.home() / '.ray' / 'auth_token'  # Where Ray puts it.
+# How long Ray waits for stopped runs: the time each has to save its state, and
+# some more for Ray itself.
 STOP_SECONDS = jobs.GRACE_SECONDS + 10
 
 
+class Engine(contextlib.AbstractContextManager, Protocol):
+  """Runs jobs; leaving the context stops those that still run."""
+
+  def submit(self, job: Job) -> None:
+    """Queues a job; the engine starts it now or later."""
+
+  def wait(self, seconds: float) -> list[tuple[Job, Outcome]]:
+    """Waits until a job ends, or for some seconds.
+
+    Returns:
+      Each job that has ended since the last call, and its outcome.
+    """
+
+
 class Serial(contextlib.AbstractContextManager):
-  """One job at a time; a signal in `received` stops it."""
+  """Runs one job at a time on this machine.
+
+  Args:
+    received: Signals, from `driver.listening`; the first one stops the job.
+  """
 
   def __init__(self, received: Sequence[int] = ()):
     self._received = received
-    self._jobs = []
+    self._jobs: list[Job] = []
 
   def __exit__(self, *exception):
     pass
@@ -36,7 +57,11 @@ class Serial(contextlib.AbstractContextManager):
     self._jobs.append(job)
 
   def wait(self, seconds: float) -> list[tuple[Job, Outcome]]:
-    """Runs the next job to its end; sleeps where there is none."""
+    """Runs the next job to its end; sleeps if there is none.
+
+    Raises:
+      Stopped: A signal is in `received`; the job's command has ended.
+    """
     if not self._jobs:
       time.sleep(seconds)
       return []
@@ -44,15 +69,24 @@ class Serial(contextlib.AbstractContextManager):
     return [(job, jobs.execute(job, self._received))]
 
 
+def _execute(job: Job) -> Outcome:
+  """`jobs.execute` in a process of Ray's."""
+  # Ray cancels a task by an interrupt. A process ignores it if the sweep was
+  # started in the background.
+  if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+  return jobs.execute(job)
+
+
 class Ray(contextlib.AbstractContextManager):
-  """Ray tasks, on this machine or on a cluster.
+  """Runs jobs as Ray tasks, on this machine or on a cluster.
 
   Args:
     address: 'local' starts Ray here, for as long as the sweep lasts; 'auto'
       joins the cluster that this machine is part of; HOST:PORT joins another.
-    cpus: Of each run, as Ray counts them.
-    gpus: Of each run.
-    tpus: Chips of each run.
+    cpus: CPU cores that Ray reserves for each run.
+    gpus: GPUs that Ray reserves for each run.
+    tpus: TPU chips that Ray reserves for each run.
 
   Raises:
     UserError: Ray is not installed, or there is no cluster at the address.
@@ -61,31 +95,35 @@ class Ray(contextlib.AbstractContextManager):
   def __init__(
     self, address: str, cpus: int = 1, gpus: float = 0, tpus: int = 0
   ):
-    # Before Ray is imported, which reads them.
+    # Ray reads these variables when it is imported.
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
     os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')
     if address != 'local' and TOKEN.is_file():
-      # A cluster that was started beside a token asks for it; another does not
-      # mind.
+      # A cluster that was started where a token lies demands it. Any other
+      # cluster ignores it.
       os.environ.setdefault('RAY_AUTH_MODE', 'token')
     try:
       import ray
+      import ray.exceptions
     except ImportError as error:
       raise UserError(
-        "Ray is not installed: pip install -e '.[launch]', or --engine=serial"
+        "Ray is not installed: run pip install -e '.[launch]', or choose "
+        '--engine=serial'
       ) from error
     self._ray = ray
-    self._running = {}  # Ray's reference -> job.
-    _connect(ray, address)
-    resources = {'TPU': tpus} if tpus else {}
+    self._running: dict[Any, Job] = {}  # From Ray's reference to the job.
+    with _own_handler():
+      _connect(ray, address)
+    resources: dict[str, float] = {'TPU': tpus} if tpus else {}
     _check_room(ray, {'CPU': cpus, 'GPU': gpus, **resources})
-    # Tried once: Ray knows neither a preempted run nor one in use.
+    # The driver retries instead of Ray, which cannot tell a failure from a run
+    # that was preempted or is in use.
     self._execute = ray.remote(
       num_cpus=cpus, num_gpus=gpus, resources=resources, max_retries=0
-    )(jobs.execute)
+    )(_execute)
 
   def __exit__(self, *exception):
-    """Stops what runs, gives it time to save its state, and leaves Ray."""
+    """Stops the active runs, waits while they save their state, leaves Ray."""
     ray = self._ray
     for reference in self._running:
       ray.cancel(reference)
@@ -98,7 +136,6 @@ class Ray(contextlib.AbstractContextManager):
     self._running[self._execute.options(name=job.name).remote(job)] = job
 
   def wait(self, seconds: float) -> list[tuple[Job, Outcome]]:
-    """The jobs that have ended since; returns when one has, or in time."""
     if not self._running:
       time.sleep(seconds)
       return []
@@ -108,7 +145,7 @@ class Ray(contextlib.AbstractContextManager):
       for reference in ready
     ]
 
-  def _outcome(self, reference):
+  def _outcome(self, reference: Any) -> Outcome:
     errors = self._ray.exceptions
     try:
       return self._ray.get(reference)
@@ -117,18 +154,41 @@ class Ray(contextlib.AbstractContextManager):
     except errors.RayTaskError as error:
       return Outcome(1, 'start', str(error.cause).splitlines()[0])
     except errors.RayError as error:
-      # A worker that was killed, for instance for want of memory.
+      # A worker was killed, for instance because memory ran out.
       return Outcome(1, 'worker', str(error).strip().splitlines()[0])
 
 
-def _connect(ray, address):
-  """Raises `UserError` in one line where Ray would tell a long story."""
-  options = {'log_to_driver': False, 'logging_level': logging.ERROR}
+@contextlib.contextmanager
+def _own_handler() -> Generator[None, None, None]:
+  """Restores our handler of SIGTERM after Ray has installed its own.
+
+  Raises:
+    Stopped: SIGTERM came while Ray's handler was installed; that one exits.
+  """
+  handler = signal.getsignal(signal.SIGTERM)
+  try:
+    yield
+  except SystemExit as error:
+    raise Stopped(signal.SIGTERM) from error
+  finally:
+    signal.signal(signal.SIGTERM, handler)
+
+
+def _connect(ray: ModuleType, address: str) -> None:
+  """Starts Ray, or joins a cluster.
+
+  Raises:
+    UserError: It fails; one line replaces Ray's long messages.
+  """
+  options: dict[str, Any] = {
+    'log_to_driver': False,
+    'logging_level': logging.ERROR,
+  }
   if address == 'local':
     options |= {
       'include_dashboard': False,
-      'object_store_memory': 80 * 2**20,  # Next to nothing goes through it.
-      '_node_ip_address': '127.0.0.1',  # Else others could reach it.
+      'object_store_memory': 80 * 2**20,  # Jobs and outcomes are small.
+      '_node_ip_address': '127.0.0.1',  # Keeps other machines out.
     }
   elif address != 'auto':
     _check_reachable(address)
@@ -143,7 +203,7 @@ def _connect(ray, address):
       OSError,
       ray.exceptions.RayError,
     ) as error:
-      # On a busy machine its parts may not find each other in time.
+      # On a busy machine Ray's own processes may time out: tries once more.
       if address == 'local' and not last:
         ray.shutdown()
         continue
@@ -151,7 +211,7 @@ def _connect(ray, address):
       raise UserError(f'no Ray cluster at {address!r}: {reason}') from error
 
 
-def _check_reachable(address):
+def _check_reachable(address: str) -> None:
   host, _, port = address.rpartition(':')
   if not host or not port.isdigit():
     raise UserError(
@@ -163,16 +223,19 @@ def _check_reachable(address):
     raise UserError(f'no Ray cluster at {address}: {error}') from error
 
 
-def _check_room(ray, wanted):
-  """Warns of what no node has now: a cluster that grows may have it later."""
+def _check_room(ray: ModuleType, wanted: dict[str, float]) -> None:
+  """Warns if no node has what a run needs.
+
+  It is no error: a cluster that grows may have such a node later.
+  """
   nodes = [node['Resources'] for node in ray.nodes() if node['Alive']]
   if not any(
     all(node.get(name, 0) >= amount for name, amount in wanted.items())
     for node in nodes
   ):
-    told = ', '.join(f'{amount} {name}' for name, amount in wanted.items())
+    needs = ', '.join(f'{amount} {name}' for name, amount in wanted.items())
     print(
-      f'no machine of the cluster has {told} for a run; waiting for one that '
-      'has',
+      f'a run needs {needs}, which no machine of the cluster has; waiting for '
+      'one that has',
       flush=True,
     )

@@ -1,16 +1,18 @@
-"""Which runs of a sweep, and with which flags of the user's own."""
+"""Chooses the entries of a sweep, and adds the user's own flags to them."""
 
 import dataclasses
 import operator
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from launch import sweeps
-from launch.sweeps import Run
-from vae_info.config import UserError
+from launch.sweeps import Entry
+from vae_info.config import BetaRange, parse_beta
+from vae_info.errors import UserError
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
   '<=': operator.le,
   '>=': operator.ge,
   '!=': operator.ne,
@@ -18,7 +20,7 @@ OPERATORS = {
   '>': operator.gt,
   '=': operator.eq,
 }
-# Flags of `train` that are not its config's, and that a sweep may hand on.
+# Flags of `train` that are not in its config; a sweep passes them on.
 TRAIN_FLAGS = (
   'strategy',
   'tpu',
@@ -29,14 +31,19 @@ TRAIN_FLAGS = (
 )
 
 
-def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Run]:
-  """The runs of the sweep `name` that pass the filter, with `extra` flags.
+def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Entry]:
+  """The entries of a sweep that pass the filter, with the user's flags.
 
-  Flags of the config change the run, and so its name; two runs that become the
-  same are one.
+  A flag of the config changes an entry and so its run's name. Two entries that
+  become equal count as one.
+
+  Args:
+    name: The sweep, a key of `sweeps.SWEEPS`.
+    extra: The user's flags for `train`, as '--name=value'.
+    filter_text: Conditions, as for `filtered`.
 
   Raises:
-    UserError: There is no such sweep, flag or attribute, or no run is left.
+    UserError: There is no such sweep, flag or attribute, or no entry is left.
   """
   if name not in sweeps.SWEEPS:
     raise UserError(
@@ -59,43 +66,50 @@ def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Run]:
 
 
 def config_flags(extra: Sequence[str]) -> dict:
-  """Those of the extra flags that are attributes of the training's config.
+  """The values of those extra flags that are attributes of the config.
 
   Raises:
-    UserError: One is no flag of `train`, or not for here, or of another type.
+    UserError: A word is not a flag of `train`, is a flag that all commands
+      share, or has a value of the wrong type.
   """
   fields = {
     field.name: field
     for field in dataclasses.fields(sweeps.CONFIGS[sweeps.TRAIN])
   }
-  found = {}
+  flags: dict[str, object] = {}
   for text in extra:
     match = re.fullmatch(r'--(\w+)(?:=(.*))?', text)
     if not match:
       raise UserError(
-        f'unexpected argument {text!r}; every option is written --name=value, '
-        'and those for train come after --'
+        f'unexpected argument {text!r}; write every option as --name=value, '
+        'and options for train after --'
       )
     name, value = match.groups()
     if name in ('data_dir', 'cache_dir', 'runs_dir', 'run'):
       raise UserError(f'--{name} is not for train alone: write it before --')
     if name in fields and value is not None:
-      found[name] = _parse(fields[name], value)
+      flags[name] = _parse(fields[name], value)
     elif name not in TRAIN_FLAGS:
-      raise UserError(f'train has no flag --{name}=VALUE to hand on')
-  return found
+      raise UserError(f'train has no flag --{name}=VALUE for a sweep to set')
+  return flags
 
 
 def handed_on(extra: Sequence[str]) -> tuple[str, ...]:
-  """The other extra flags, for `train` as they are."""
+  """The extra flags that are not of the config; `train` gets them unchanged.
+
+  Raises:
+    UserError: As `config_flags`.
+  """
   names = config_flags(extra)
   return tuple(
     text for text in extra if text[2:].partition('=')[0] not in names
   )
 
 
-def _parse(field, text):
+def _parse(field: dataclasses.Field, text: str) -> object:
   kinds = typing.get_args(field.type) or (field.type,)
+  if BetaRange in kinds:
+    return parse_beta(text)
   for kind in (int, float, str):
     if kind in kinds:
       try:
@@ -105,14 +119,18 @@ def _parse(field, text):
   raise UserError(f'{field.name} must be a number, got {text!r}')
 
 
-def filtered(runs: Sequence[Run], text: str) -> list[Run]:
-  """The runs of which each condition holds, as in 'encoder=iaf,beta<1'.
+def filtered(runs: Sequence[Entry], text: str) -> list[Entry]:
+  """The entries that meet every condition.
 
-  A run that has no such attribute does not pass; nor does a value that is no
-  number where a number is asked for.
+  An entry without the attribute does not pass. Nor does a value that is not a
+  number, if the condition orders numbers.
+
+  Args:
+    runs: The entries.
+    text: Conditions joined by commas, for instance 'encoder=iaf,beta<1'.
 
   Raises:
-    UserError: A condition is none, or no run has its attribute.
+    UserError: A condition cannot be read, or no entry has its attribute.
   """
   runs = list(runs)
   known = {
@@ -136,20 +154,21 @@ def filtered(runs: Sequence[Run], text: str) -> list[Run]:
   return runs
 
 
-def _holds(run, name, sign, wanted):
+def _holds(run: Entry, name: str, sign: str, wanted: str) -> bool:
   attributes = dataclasses.asdict(run.config)
   if name not in attributes:
     return False
-  value, number = attributes[name], _number(wanted)
-  if number is not None and _number(value) is not None:
-    return OPERATORS[sign](_number(value), number)
+  value = attributes[name]
+  number, limit = _number(value), _number(wanted)
+  if number is not None and limit is not None:
+    return OPERATORS[sign](number, limit)
   if sign in ('=', '!='):
     return OPERATORS[sign](str(value), wanted)
   return False
 
 
-def _number(value):
+def _number(value: object) -> float | None:
   try:
-    return float(value)
+    return float(str(value))
   except (TypeError, ValueError):
     return None

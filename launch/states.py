@@ -1,108 +1,101 @@
-"""How far each run is, from its directory alone, which is the only truth."""
+"""The state of each run, read from its run directory alone.
+
+A sweep keeps no other record, so any sweep can go on from the directories.
+"""
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent import futures
 
-from vae_info import cli, evaluate, locks, results
-from vae_info.paths import Path, is_remote, write_atomically
-from vae_info.progress import PROGRESS
+from vae_info.runs import Run
+from vae_info.runs.directory import read_json
+from vae_info.runs.paths import is_remote, write_atomically
 
-FOLDER = 'launch'  # In a run directory: what the launcher writes.
 FAILED_FILE = 'failed.json'
 
-PENDING = 'pending'  # Not begun.
+PENDING = 'pending'  # Not started.
 RUNNING = 'running'
-STOPPED = 'stopped'  # Begun, and nobody is at it.
-TRAINED = 'trained'  # To be evaluated.
+STOPPED = 'stopped'  # Started, not running.
+TRAINED = 'trained'  # Not evaluated yet.
 EVALUATING = 'evaluating'
 DONE = 'done'
-FAILED = 'failed'  # Given up by a sweep; the next one tries again.
+FAILED = 'failed'  # A sweep gave it up; the next sweep tries again.
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-  """A run, as its directory tells."""
+  """The state of a run.
+
+  Attributes:
+    name: The run's name.
+    state: One of the states above, such as `DONE`.
+    step: Training steps done, if known.
+    total: Training steps in all, if known.
+    seconds_left: Estimate for a training that runs.
+    message: Why the run failed.
+  """
 
   name: str
   state: str
   step: int | None = None
   total: int | None = None
   seconds_left: float | None = None
-  message: str = ''  # Why it failed.
+  message: str = ''
 
 
-def read(run: Path) -> State:
-  """The state of the run in a directory, which need not exist."""
-  held = locks.is_held(run)
-  progress = _read_json(run / PROGRESS)
-  facts = {name: progress.get(name) for name in ('step', 'total')}
-  if is_evaluated(run):
-    return State(run.name, DONE, **facts)
-  if (run / cli.FINISHED).is_file():
+def read(run: Run) -> State:
+  """The state of a run; its directory need not exist."""
+  held = run.locked  # A process is training or evaluating.
+  progress = run.progress
+  reached = progress.get('step'), progress.get('total')
+  if run.evaluated:
+    return State(run.name, DONE, *reached)
+  if run.finished:
     state = EVALUATING if held else TRAINED
   elif held:
-    left = progress.get('seconds_left')
-    return State(run.name, RUNNING, seconds_left=left, **facts)
+    return State(run.name, RUNNING, *reached, progress.get('seconds_left'))
   else:
-    state = STOPPED if (run / 'config.json').is_file() else PENDING
-  failed = run / FOLDER / FAILED_FILE
+    state = STOPPED if run.exists else PENDING
+  # A lock shows that someone tries again, so an old failure does not count.
+  failed = run.launch / FAILED_FILE
   if not held and failed.is_file():
-    message = _read_json(failed).get('message', '')
-    return State(run.name, FAILED, message=message, **facts)
-  return State(run.name, state, **facts)
+    message = read_json(failed).get('message', '')
+    return State(run.name, FAILED, *reached, message=message)
+  return State(run.name, state, *reached)
 
 
-def is_evaluated(run: Path) -> bool:
-  """Whether a run has all it is to have."""
-  # A baseline is its own evaluation.
-  if 'baseline' in _read_json(run / 'config.json'):
-    return results.has_rows(run)
-  return (run / cli.FINISHED).is_file() and bool(evaluate.current_rows(run))
-
-
-def read_all(runs: Iterable[Path]) -> list[State]:
-  """The states of many, in their order."""
+def read_all(runs: Iterable[Run]) -> list[State]:
+  """The states of several runs, in their order."""
   runs = list(runs)
-  if not runs or not is_remote(runs[0]):
+  if not runs or not is_remote(runs[0].path):
     return [read(run) for run in runs]
   with futures.ThreadPoolExecutor(32) as pool:  # Each waits for the network.
     return list(pool.map(read, runs))
 
 
-def mark_failed(run: Path, facts: dict) -> None:
-  """Notes that a run was given up; `facts` has a `message`."""
-  (run / FOLDER).mkdir(parents=True, exist_ok=True)
-  write_atomically(
-    run / FOLDER / FAILED_FILE, json.dumps(facts, indent=2) + '\n'
-  )
+def mark_failed(run: Run, facts: dict) -> None:
+  """Records that a sweep gave a run up; `facts` must have a 'message'."""
+  run.launch.mkdir(parents=True, exist_ok=True)
+  write_atomically(run.launch / FAILED_FILE, json.dumps(facts, indent=2) + '\n')
 
 
-def clear_failed(run: Path) -> None:
-  """Forgets that it was given up."""
-  (run / FOLDER / FAILED_FILE).unlink(missing_ok=True)
-
-
-def _read_json(path):
-  """A file's content; nothing if there is none, or none that is whole."""
-  try:
-    return json.loads(path.read_text())
-  except (FileNotFoundError, NotADirectoryError, ValueError):
-    return {}
+def clear_failed(run: Run) -> None:
+  """Deletes the record of `mark_failed`, if there is one."""
+  (run.launch / FAILED_FILE).unlink(missing_ok=True)
 
 
 def duration(seconds: float) -> str:
-  """For instance '1:02:03' or '2:03'."""
-  minutes, seconds = divmod(round(seconds), 60)
+  """A duration as text, for instance '1:02:03' or '2:03'."""
+  minutes, rest = divmod(round(seconds), 60)
   hours, minutes = divmod(minutes, 60)
   if hours:
-    return f'{hours}:{minutes:02}:{seconds:02}'
-  return f'{minutes}:{seconds:02}'
+    return f'{hours}:{minutes:02}:{rest:02}'
+  return f'{minutes}:{rest:02}'
 
 
 def line(state: State) -> str:
-  """One row of a table."""
+  """The state as one line of text."""
   details = ''
   if state.step is not None and state.state != DONE:
     details = f'step {state.step}/{state.total}'
@@ -113,15 +106,15 @@ def line(state: State) -> str:
   return f'{state.state:10}  {state.name}  {details}'.rstrip()
 
 
-def counts(states: Iterable[State]) -> str:
-  """For instance '3 pending, 2 running, 10 done, 1 failed'."""
+def counts(states: Sequence[State]) -> str:
+  """A summary, for instance '3 pending, 2 running, 10 done, 1 failed'."""
   groups = {
     'pending': (PENDING, STOPPED, TRAINED),
     'running': (RUNNING, EVALUATING),
     'done': (DONE,),
     'failed': (FAILED,),
   }
-  found = [state.state for state in states]
   return ', '.join(
-    f'{sum(map(found.count, names))} {group}' for group, names in groups.items()
+    f'{sum(state.state in names for state in states)} {group}'
+    for group, names in groups.items()
   )

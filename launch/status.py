@@ -1,16 +1,18 @@
-"""How far the runs of a folder are, from their directories alone.
+"""Shows the progress of the runs in a folder.
 
     python -m launch.status --runs_dir=runs
 
-Works while a sweep is at them, and from any machine that sees the folder.
+It reads only the run directories. So it works while a sweep runs, and from any
+machine that sees the folder.
 """
 
 from absl import app, flags
 
 from launch import states
 from vae_info import cli
-from vae_info.config import UserError
-from vae_info.paths import open_path
+from vae_info.errors import UserError
+from vae_info.runs import Run
+from vae_info.runs.paths import open_path
 
 FLAGS = flags.FLAGS
 
@@ -20,23 +22,23 @@ def define_flags() -> None:
   cli.define_runs_dir()
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
   cli.no_arguments(argv)
   cli.quiet_tensorflow()
   runs_dir = open_path(FLAGS.runs_dir)
   if not runs_dir.is_dir():
     raise UserError(f'there is no folder {runs_dir}')
-  # A directory of a run has its config, or what a launcher left of trying.
-  found = [
+  folders = sorted(path.name for path in runs_dir.iterdir() if path.is_dir())
+  # Leaves out folders that are no run directories: they have neither a config
+  # nor a record of a failed attempt.
+  begun = [
     state
-    for state in states.read_all(
-      runs_dir / run.name for run in sorted(runs_dir.iterdir()) if run.is_dir()
-    )
+    for state in states.read_all(Run(runs_dir / name) for name in folders)
     if state.state != states.PENDING
   ]
-  for state in found:
+  for state in begun:
     print(states.line(state))
-  print(states.counts(found))
+  print(states.counts(begun))
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
-"""The sweeps, as data: which runs a figure is made of.
+"""The sweeps, as data: the runs behind each figure and table.
 
-A run is the flags of one command and the name of its directory, which the
-config of that command makes from the flags: so it is the name that the
-command itself would choose, and it never changes for the same flags.
+An entry holds the flags of one command. The command's config makes the name of
+the run directory from these flags. So the same flags always give the same
+directory, in a sweep or by hand.
 
 Imports no TensorFlow.
 """
@@ -10,12 +10,14 @@ Imports no TensorFlow.
 import dataclasses
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
-from vae_info import baseline_config, config as configs
+from vae_info import config as configs
+from vae_info.baselines import config as baseline_config
 
 TRAIN = 'vae_info.train'
 BASELINES = 'vae_info.baselines'
-# What makes a directory's name from the flags of each command.
+# The config of each command; it names the run directory.
 CONFIGS = {
   TRAIN: configs.Config,
   BASELINES: baseline_config.BaselineConfig,
@@ -23,51 +25,58 @@ CONFIGS = {
 
 ENCODERS = ('conv', 'iaf')
 DECODERS = ('deconvolutional', 'autoregressive')
-MARGINALS = ('gaussian', 'maf', 'vampprior')  # Those of the paper.
-# About evenly spaced in log beta, as round numbers.
+MARGINALS = ('gaussian', 'maf', 'vampprior')  # The paper's.
+# Round numbers, about evenly spaced in log beta.
 BETAS = (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
-ANNEALING_EPOCHS = (0.0, 50.0)  # Without and with.
+ANNEALING_EPOCHS = (0.0, 50.0)  # Without annealing of beta, and with it.
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-  """One directory, and the command that fills it."""
+class Entry:
+  """One run directory, and the command that fills it.
 
-  flags: Mapping[str, object]  # Attributes of the command's config.
-  # Flags of the evaluation that follows a training.
-  evaluation: Mapping[str, object] = dataclasses.field(default_factory=dict)
+  Attributes:
+    flags: Attributes of the command's config.
+    evaluation: Flags of the evaluation that follows a training.
+    module: The command, a key of `CONFIGS`.
+  """
+
+  flags: Mapping[str, Any]
+  evaluation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   module: str = TRAIN
 
   @property
-  def config(self):
-    """All attributes, those that have their defaults included."""
+  def config(self) -> configs.Config | baseline_config.BaselineConfig:
+    """All attributes of the command's config, defaults included."""
     return CONFIGS[self.module](**self.flags)
 
   @property
   def name(self) -> str:
-    """Of the directory."""
+    """The name of the run directory."""
     return self.config.run_name
 
 
-def grid(evaluation: Mapping[str, object] = (), **axes) -> tuple[Run, ...]:
-  """A training for each element of a product.
+def grid(
+  evaluation: Mapping[str, Any] | None = None, **axes: Any
+) -> tuple[Entry, ...]:
+  """A training for every combination of values.
 
   Args:
-    evaluation: Flags of the evaluation of each.
-    **axes: The values of each flag: a tuple of them, or one for all. The last
-      varies fastest.
+    evaluation: Flags of each training's evaluation.
+    **axes: For each flag, a tuple of values, or one value for all. The last
+      flag varies fastest.
   """
   values = [v if isinstance(v, tuple) else (v,) for v in axes.values()]
   return tuple(
-    Run(dict(zip(axes, chosen, strict=True)), dict(evaluation))
+    Entry(dict(zip(axes, chosen, strict=True)), evaluation or {})
     for chosen in itertools.product(*values)
   )
 
 
-def baselines(dataset: str, *tasks: str) -> tuple[Run, ...]:
-  """Every baseline of each task; those that are drawn anew, thrice."""
+def baselines(dataset: str, *tasks: str) -> tuple[Entry, ...]:
+  """Every baseline for each task: PCA once, the others with three seeds."""
   return tuple(
-    Run(
+    Entry(
       {'dataset': dataset, 'task': task, 'baseline': baseline, 'seed': seed},
       module=BASELINES,
     )
@@ -77,20 +86,44 @@ def baselines(dataset: str, *tasks: str) -> tuple[Run, ...]:
   )
 
 
-def narrow_supervised(dataset: str, task: str, **more: int) -> tuple[Run, ...]:
-  """The complex supervised network, a quarter as wide: minutes."""
+def narrow_supervised(
+  dataset: str, task: str, **more: int
+) -> tuple[Entry, ...]:
+  """The complex supervised network, a quarter as wide; it takes minutes.
+
+  Args:
+    dataset: The data set.
+    task: Its labels.
+    **more: Further flags of the baseline.
+  """
   flags = {'dataset': dataset, 'task': task, 'baseline': 'supervised_complex'}
   flags |= {'depth': 16, **more}
-  return tuple(Run({**flags, 'seed': seed}, module=BASELINES) for seed in SEEDS)
+  return tuple(
+    Entry({**flags, 'seed': seed}, module=BASELINES) for seed in SEEDS
+  )
 
 
-def curves(decoder: str, beta: str = '', **axes) -> tuple[Run, ...]:
-  """Models of a range of betas, of one decoder."""
+def curves(decoder: str, beta: str = '', **axes: Any) -> tuple[Entry, ...]:
+  """Multi-beta models with one decoder.
+
+  Args:
+    decoder: The decoder.
+    beta: The range, 'LOW:HIGH'; by default the decoder's in `RANGES`.
+    **axes: As for `grid`.
+  """
   return points(decoder, beta or RANGES[decoder], **axes)
 
 
-def points(decoder: str, beta, **axes) -> tuple[Run, ...]:
-  """Models of one beta, or of each of a tuple, trained as long as `curves`."""
+def points(
+  decoder: str, beta: float | str | tuple[float, ...], **axes: Any
+) -> tuple[Entry, ...]:
+  """Models of one decoder, trained for as many epochs as `curves`.
+
+  Args:
+    decoder: The decoder.
+    beta: One beta, a range 'LOW:HIGH', or a tuple of betas: a model for each.
+    **axes: As for `grid`; they must name the data set.
+  """
   return grid(
     decoder=decoder,
     beta=beta,
@@ -102,8 +135,8 @@ def points(decoder: str, beta, **axes) -> tuple[Run, ...]:
 
 DECONV, AUTO = DECODERS
 SEEDS = (0, 1, 2)
-# So that the rate goes from a few nats to forty. An autoregressive decoder
-# does without its code above a beta of about 1.
+# The rate then runs from a few nats to forty. An autoregressive decoder ignores
+# its code if beta is above about 1.
 RANGES = {DECONV: '0.6:10', AUTO: '0.3:2'}
 CURVE_EPOCHS = {
   ('binarized_mnist', DECONV): 8,
@@ -111,20 +144,33 @@ CURVE_EPOCHS = {
   ('omniglot', DECONV): 16,
   ('omniglot', AUTO): 12,
 }
-# With an autoregressive decoder, a learned marginal makes less of its code when
-# it is not annealed; a VampPrior, nothing at any beta of the range.
+# Without annealing, an autoregressive decoder with a learned marginal uses its
+# code less; with a VampPrior it collapses over the whole range.
 ANNEALED = {'kl_annealing_epochs': 1.0}
 MNIST = {'dataset': 'binarized_mnist'}
 OMNIGLOT = {'dataset': 'omniglot', 'binarization': 'dynamic'}
-# A row of figure 1, each family by one training. The longest are first.
+# A row of figure 1, one training for each family. The longest come first, so
+# that none of them is left alone at the end.
 MNIST_ROW = (
   *curves(AUTO, marginal='vampprior', **ANNEALED, **MNIST),
   *curves(DECONV, marginal=MARGINALS[::-1], **MNIST),
   *curves(AUTO, marginal=MARGINALS[:2], **MNIST),
 )
 
+# The whole grid at the paper's size.
+PAPER = {
+  'architecture': 'paper',
+  'encoder': ENCODERS,
+  'decoder': DECODERS,
+  'marginal': MARGINALS,
+  'beta': BETAS,
+  'kl_annealing_epochs': ANNEALING_EPOCHS,
+  'lr_schedule': 'paper',
+  'precision': 'bfloat16',
+}
+
 SWEEPS = {
-  # Everything that can be combined, in minutes; the numbers mean nothing.
+  # Every combination of networks, in minutes; the numbers mean nothing.
   'smoke': grid(
     {'num_samples': 1, 'classifier_epochs': 1, 'classifier_batch_size': 500},
     dataset='static_mnist',
@@ -135,6 +181,11 @@ SWEEPS = {
     batch_size=20,
     steps=20,
   ),
+  # The trainings whose numbers README reports: 20 minutes.
+  'readme': (
+    Entry({'dataset': 'static_mnist'}),
+    Entry({'dataset': 'static_mnist', 'beta': 0.5, 'decoder': AUTO}),
+  ),
   'mnist': grid(
     dataset='binarized_mnist',
     encoder=ENCODERS,
@@ -143,7 +194,7 @@ SWEEPS = {
     beta=BETAS,
     precision='bfloat16',
   ),
-  # One model gives both tasks, alphabets and characters.
+  # Each model is evaluated on both tasks, alphabets and characters.
   'omniglot': grid(
     dataset='omniglot',
     binarization='dynamic',
@@ -154,12 +205,12 @@ SWEEPS = {
     precision='bfloat16',
   ),
   'mnist_row': MNIST_ROW,
-  # And beside it: other trainings of a range, and trainings at one beta.
+  # The row, with more multi-beta models and with trainings at one beta.
   'curves': (
     *MNIST_ROW,
     *curves(AUTO, marginal='vampprior', **MNIST),
     *curves(AUTO, marginal='maf', **ANNEALED, **MNIST),
-    *curves(AUTO, '0.3:1', **MNIST),  # Short of where the code is given up.
+    *curves(AUTO, '0.3:1', **MNIST),  # Ends before the decoder ignores it.
     *curves(DECONV, encoder='iaf', **MNIST),
     *curves(AUTO, encoder='iaf', **MNIST),
     *curves(DECONV, seed=SEEDS[1:], **MNIST),
@@ -181,33 +232,12 @@ SWEEPS = {
     *baselines('binarized_mnist', 'digit'),
     *baselines('omniglot', 'alphabet', 'character'),
     *narrow_supervised('binarized_mnist', 'digit', epochs=4),
-    # Without it their C is well above that of the simple network.
+    # Without early stopping their C is well above the simple network's.
     *narrow_supervised('omniglot', 'alphabet', early_stopping=True),
     *narrow_supervised('omniglot', 'character', early_stopping=True),
   ),
   'paper': (
-    *grid(
-      dataset='binarized_mnist',
-      architecture='paper',
-      encoder=ENCODERS,
-      decoder=DECODERS,
-      marginal=MARGINALS,
-      beta=BETAS,
-      kl_annealing_epochs=ANNEALING_EPOCHS,
-      lr_schedule='paper',
-      precision='bfloat16',
-    ),
-    *grid(
-      dataset='omniglot',
-      binarization='dynamic',
-      architecture='paper',
-      encoder=ENCODERS,
-      decoder=DECODERS,
-      marginal=MARGINALS,
-      beta=BETAS,
-      kl_annealing_epochs=ANNEALING_EPOCHS,
-      lr_schedule='paper',
-      precision='bfloat16',
-    ),
+    *grid(dataset='binarized_mnist', **PAPER),
+    *grid(dataset='omniglot', binarization='dynamic', **PAPER),
   ),
 }

@@ -1,1 +1,1 @@
-"""Figures: functions from the table of results to a picture."""
+"""Draws figures and prints tables from the table of results."""

@@ -1,9 +1,9 @@
-"""One page to look through the results: no server, no network, one file.
+"""Writes an interactive page of the results: one file that works offline.
 
-python -m plots.explore --results=plots/results.csv --output=explore.html
+    python -m plots.explore --results=plots/results.csv --output=explore.html
 
-Point at a result for its numbers; drag, or click a run, to pick it out in both
-panels. Needs `pip install -e '.[explore]'`.
+Point at a result to see its numbers. Drag, or click a run, to highlight it in
+both panels. Needs `pip install -e '.[explore]'`.
 """
 
 import html
@@ -15,20 +15,20 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import style, table as tables
-from plots.figures import define_table_flags, read_table
+from plots import label_distortion, style, table, table_flags
 from plots.label_distortion import BASELINES
-from plots.table import Panel, Row
+from plots.panels import Panel
+from plots.table import Row
 from vae_info import cli
-from vae_info.config import UserError
+from vae_info.errors import UserError
 
 FLAGS = flags.FLAGS
 
 TITLE = 'Label information in the codes of β-VAEs'
 HELP = (
-  'Point at a result for its numbers. Drag across results, or click one to '
-  'take its whole run (with Shift: one more), to pick them out in both panels; '
-  'double-click to let go. A line joins the βs of one training over a range. '
+  'Point at a result to see its numbers. Drag across results to highlight them '
+  'in both panels. Click one to highlight its whole run; Shift adds a run. '
+  'Double-click to undo. A line joins the βs of one multi-beta model. '
   'Open markers: deconvolutional decoder. Ring: flow encoder. Dashed: random '
   'discarding. Ticks: PCA.'
 )
@@ -41,7 +41,7 @@ STYLE = """
 """
 ALL = 'all'
 WIDTH, HEIGHT = 430, 400
-# matplotlib's marker -> Vega's shape, and a letter for the key.
+# matplotlib's marker -> Vega's shape, and a character for the key.
 SHAPES = {
   'o': ('circle', '●'),
   's': ('square', '■'),
@@ -54,27 +54,32 @@ BASELINE_COLOURS = {
   'PCA': style.GREEN,
   'random discard': style.BLACK,
 }
-TOLD = {  # Of the tooltip: column of `record` -> name.
+TOOLTIP = {  # Column of `record` -> its name in the tooltip.
   'run': 'run',
   'family': 'family',
-  'told_beta': 'β',
-  'told_rate': 'R',
-  'told_distortion': 'D',
-  'told_label_distortion': 'C',
-  'told_accuracy': 'accuracy',
-  'told_preference': 'label preference',
+  'beta_text': 'β',
+  'rate_text': 'R',
+  'distortion_text': 'D',
+  'label_distortion_text': 'C',
+  'accuracy_text': 'accuracy',
+  'preference_text': 'label preference',
   'classifier': 'C by',
 }
 
 
 def define_flags() -> None:
   """Defines every flag of this command."""
-  define_table_flags()
+  table_flags.define_table_flags()
   flags.DEFINE_string('output', 'explore.html', 'HTML file to write.')
 
 
 def record(row: Row, panel: str) -> dict:
-  """What the page holds of a row: numbers to draw, and words to show."""
+  """A row as the page stores it: numbers to draw, and texts to show.
+
+  Args:
+    row: The result.
+    panel: Title of the panel that shows it.
+  """
   is_vae = row.method == 'vae'
   name = BASELINES.get(row.method, (row.method.upper(),))[0]
   if is_vae:
@@ -102,45 +107,52 @@ def record(row: Row, panel: str) -> dict:
     'distortion': row.distortion,
     'label_distortion': row.label_distortion,
     'family': family,
-    'told_beta': beta or '–',
-    'told_rate': told(row, 'rate'),
-    'told_distortion': told(row, 'distortion'),
-    'told_label_distortion': told(row, 'label_distortion'),
-    'told_accuracy': '–' if accuracy is None else f'{100 * accuracy:.2f} %',
-    'told_preference': '–' if preference is None else f'{preference:.2f}',
+    'beta_text': beta or '–',
+    'rate_text': with_error(row, 'rate'),
+    'distortion_text': with_error(row, 'distortion'),
+    'label_distortion_text': with_error(row, 'label_distortion'),
+    'accuracy_text': '–' if accuracy is None else f'{100 * accuracy:.2f} %',
+    'preference_text': '–' if preference is None else f'{preference:.2f}',
     'classifier': row.classifier,
   }
 
 
-def told(row: Row, name: str) -> str:
-  """A number with its standard error, in nats, and in bits."""
+def with_error(row: Row, name: str) -> str:
+  """A column with its standard error, as text, in nats and in bits."""
   value, error = getattr(row, name), getattr(row, f'{name}_stderr')
   if value is None:
     return '–'
-  around = '' if error is None else f' ± {error:.3f}'
-  return f'{value:.3f}{around} nats ({value / style.NATS_PER_BIT:.3f} bits)'
+  spread = '' if error is None else f' ± {error:.3f}'
+  return f'{value:.3f}{spread} nats ({value / style.NATS_PER_BIT:.3f} bits)'
 
 
 def discard(panel: Panel) -> list[dict]:
-  """The two ends of the line of random discarding."""
-  entropy, known = panel.label_entropy, panel.input_entropy
+  """The two ends of the line of random discarding; none without H(X)."""
+  known = panel.input_entropy
   if known is None:
     return []
-  common = {'panel': panel.title, 'is': 'discard', 'line': 'random discard'}
+  ends = ((0, known, panel.label_entropy), (known, 0, 0))
   return [
-    common | {'rate': 0, 'distortion': known, 'label_distortion': entropy},
-    common | {'rate': known, 'distortion': 0, 'label_distortion': 0},
+    {
+      'panel': panel.title,
+      'is': 'discard',
+      'line': 'random discard',
+      'rate': rate,
+      'distortion': distortion,
+      'label_distortion': loss,
+    }
+    for rate, distortion, loss in ends
   ]
 
 
 def chart(panels: Sequence[Panel]):
-  """The two panels and their controls, an `altair.HConcatChart`."""
-  import altair as alt  # An extra, and slow to import.
+  """All results as two plots with controls, an `altair.HConcatChart`."""
+  import altair as alt  # Optional, and slow to import.
 
   records = [record(row, p.title) for p in panels for row in p.rows]
-  vaes = [one for one in records if one['is'] == 'vae']
+  vaes = [vae for vae in records if vae['is'] == 'vae']
   records += [end for panel in panels for end in discard(panel)]
-  # The same selections for both sides.
+  # Both plots share these selections, so each highlights what the other does.
   picked = alt.selection_point(name='picked', fields=['run'])
   brushes = {
     x: alt.selection_interval(name=f'brush_{x}') for x in ('rate', 'distortion')
@@ -161,12 +173,13 @@ def chart(panels: Sequence[Panel]):
     across = alt.X(
       f'{x}_shown:Q',
       title=x,
-      scale=_scale(alt, f'{1.05 * max(one[x] for one in vaes)}'),
+      scale=_scale(alt, f'{1.05 * max(vae[x] for vae in vaes)}'),
     )
     side = alt.layer(
       *_baselines(alt, across, up, with_pca=x == 'rate'),
       *_vaes(alt, vaes, across, up, bright),
     )
+    # The markers are the last layer: the reader selects among them.
     side.layer[-1] = side.layer[-1].add_params(brush, picked)
     sides.append(
       side.resolve_scale(color='independent').properties(
@@ -176,7 +189,7 @@ def chart(panels: Sequence[Panel]):
       )
     )
   highest = max(
-    one['label_distortion'] / entropies[one['panel']] for one in vaes
+    vae['label_distortion'] / entropies[vae['panel']] for vae in vaes
   )
   controls = _controls(alt, panels, vaes, max(106, math.ceil(103 * highest)))
   data = alt.InlineData(values=records)
@@ -184,11 +197,11 @@ def chart(panels: Sequence[Panel]):
 
 
 def _controls(alt, panels, vaes, top) -> list:
-  """What the reader may set."""
+  """The controls of the page; `top` is the highest C, in % of H(Y)."""
   titles = [panel.title for panel in panels]
   controls = [('shown', titles[0], 'data and task', titles)]
   for part in ('decoder', 'marginal', 'encoder'):
-    names = sorted({one[part] for one in vaes})
+    names = sorted({vae[part] for vae in vaes})
     controls.append((f'chosen_{part}', ALL, part, [ALL, *names]))
   select, radio = alt.binding_select, alt.binding_radio
   return [
@@ -219,18 +232,19 @@ def _controls(alt, panels, vaes, top) -> list:
 
 
 def _in_units(number: str) -> str:
-  """An expression for `number`, in nats, in the units that are chosen."""
+  """A Vega expression that converts `number` from nats to the chosen unit."""
   return f"({number}) / (units == 'bits' ? {style.NATS_PER_BIT} : 1)"
 
 
 def _scale(alt, limit: str):
-  """From 0 to `limit`, an expression in nats."""
-  # Told outright, so that a filter that leaves nothing draws empty axes.
+  """A scale from 0 to `limit`, which is an expression in nats."""
+  # Fixed instead of fitted, so that a filter that leaves nothing draws empty
+  # axes.
   return alt.Scale(domain=[0, alt.expr(_in_units(limit))], nice=False)
 
 
 def _rows(alt):
-  """The chosen panel's rows, with numbers in the chosen units."""
+  """A chart of the chosen panel's rows, with numbers in the chosen unit."""
   numbers = ('rate', 'distortion', 'label_distortion')
   return (
     alt.Chart()
@@ -246,11 +260,13 @@ def _rows(alt):
 
 
 def _tooltip(alt) -> list:
-  return [alt.Tooltip(f'{name}:N', title=title) for name, title in TOLD.items()]
+  return [
+    alt.Tooltip(f'{name}:N', title=title) for name, title in TOOLTIP.items()
+  ]
 
 
 def _baselines(alt, across, up, with_pca: bool) -> list:
-  """Lines with their names, PCA as ticks, and random discarding dashed."""
+  """Layers: baselines as lines with names, PCA as ticks, discarding dashed."""
   rows = _rows(alt).transform_filter('baselines')
   colour = alt.Color(
     'line:N',
@@ -273,7 +289,7 @@ def _baselines(alt, across, up, with_pca: bool) -> list:
     .mark_line(strokeDash=[6, 4], clip=True)
     .encode(x=across, y=up, color=colour),
   ]
-  if with_pca:  # It has no distortion.
+  if with_pca:  # PCA has a rate but no distortion.
     layers.append(
       rows.transform_filter("datum.is == 'pca'")
       .mark_tick(thickness=2, size=8, clip=True)
@@ -283,7 +299,7 @@ def _baselines(alt, across, up, with_pca: bool) -> list:
 
 
 def _vaes(alt, vaes, across, up, bright) -> list:
-  """Lines of range trainings, rings of flow encoders, markers."""
+  """Layers: lines of multi-beta models, rings of flow encoders, markers."""
   rows = _rows(alt).transform_filter("datum.is == 'vae'")
   for part in ('decoder', 'marginal', 'encoder'):
     rows = rows.transform_filter(
@@ -291,7 +307,7 @@ def _vaes(alt, vaes, across, up, bright) -> list:
     )
   looks = {
     look.name: look
-    for look in map(style.marginal_look, {one['marginal']: 0 for one in vaes})
+    for look in map(style.marginal_look, {vae['marginal']: 0 for vae in vaes})
   }
   colours = alt.Scale(
     domain=[*looks], range=[look.colour for look in looks.values()]
@@ -310,6 +326,7 @@ def _vaes(alt, vaes, across, up, bright) -> list:
     "datum.decoder == 'deconvolutional'", alt.value('white'), fill
   )
   places = {'x': across, 'y': up, 'opacity': bright}
+  # Markers come last, so that they lie on top and get the pointer.
   return [
     rows.transform_filter('datum.ranged')
     .mark_line(strokeWidth=1, clip=True)
@@ -330,7 +347,7 @@ def _vaes(alt, vaes, across, up, bright) -> list:
 
 
 def key(panels: Sequence[Panel]) -> str:
-  """Marginals, as HTML."""
+  """The key of the marginals, as HTML."""
   names = {row.marginal: 0 for panel in panels for row in panel.of('vae')}
   return 'Marginals: ' + ', '.join(
     f'<span style="color: {look.colour}">{SHAPES[look.marker][1]}</span> '
@@ -340,16 +357,23 @@ def key(panels: Sequence[Panel]) -> str:
 
 
 def page(panels: Sequence[Panel]) -> str:
-  """The whole page as HTML, scripts and data within it."""
+  """The whole page as HTML, with scripts and data in it.
+
+  Args:
+    panels: From `label_distortion.make_panels`; the reader chooses one of them.
+
+  Raises:
+    ImportError: Altair or vl-convert is not installed.
+  """
   with warnings.catch_warnings():
-    # That both sides share one selection is what is wanted.
+    # Altair warns that both plots share a selection; here they should.
     warnings.filterwarnings('ignore', 'Automatically deduplicated')
     text = chart(panels).to_html(
       inline=True, embed_options={'renderer': 'svg', 'actions': False}
     )
   head = f'<head>\n<title>{TITLE}</title>\n<style>{STYLE}</style>'
   text = text.replace('<head>', head, 1)
-  # The scripts hold the tag too; the page's own comes after them.
+  # The scripts contain this tag too, so take the last one: the page's own.
   before, tag, after = text.rpartition('<body>')
   return (
     f'{before}{tag}\n<h1>{TITLE}</h1>\n<p>{HELP}<br>{key(panels)}</p>{after}'
@@ -358,12 +382,15 @@ def page(panels: Sequence[Panel]) -> str:
 
 def main(argv):
   cli.no_arguments(argv)
-  panels = tables.panels(read_table())
+  rows = table.choose(
+    table.read(pathlib.Path(FLAGS.results)), FLAGS.datasets, FLAGS.classifier
+  )
+  panels = label_distortion.make_panels(rows)
   try:
     text = page(panels)
   except ImportError as error:
     raise UserError(
-      f"{error}; pip install -e '.[explore]' brings it"
+      f"{error}; install it with pip install -e '.[explore]'"
     ) from error
   output = pathlib.Path(FLAGS.output)
   output.write_text(text, encoding='utf-8')

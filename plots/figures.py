@@ -1,12 +1,12 @@
-"""Draws every figure of a table of results, as PDF and PNG.
+"""Draws every figure from the table of results, as PDF and PNG.
 
     python -m plots.figures
 
-By default of the table in this repository, into the folder beside it.
+By default it reads plots/results.csv and writes to plots/figures.
 """
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from absl import app, flags
 from matplotlib.figure import Figure
@@ -16,8 +16,10 @@ from plots import (
   label_preference,
   rate_distortion,
   style,
-  table as tables,
+  table,
+  table_flags,
 )
+from plots.panels import left_out
 from plots.table import Row
 from vae_info import cli
 
@@ -26,58 +28,46 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
   """Defines every flag of this command."""
-  define_table_flags()
+  table_flags.define_table_flags()
   flags.DEFINE_string('output_dir', 'plots/figures', 'Folder for the pictures.')
 
 
-def define_table_flags() -> None:
-  """What to read, and which of it; `explore` shares these."""
-  flags.DEFINE_string(
-    'results', 'plots/results.csv', 'Table of results to read.'
-  )
-  flags.DEFINE_list(
-    'datasets',
-    [],
-    'Draw these data sets alone: names as in the table, separated by commas. '
-    'A panel cannot show two.',
-  )
-  flags.DEFINE_string(
-    'classifier',
-    None,
-    'Draw C by this classifier alone: its name in the table. A panel cannot '
-    'show two. Supervised networks stay.',
-  )
+def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
+  """The name of the file, and the figure, of each figure of the table.
 
-
-def read_table() -> list[Row]:
-  """The rows that the flags ask for."""
-  rows = tables.read(pathlib.Path(FLAGS.results))
-  return tables.choose(rows, FLAGS.datasets, FLAGS.classifier)
-
-
-def figures(rows: list[Row]) -> Iterator[tuple[str, Figure]]:
-  """Names of files, and figures."""
-  panels = tables.panels(rows)
+  Raises:
+    UserError: A row that a figure draws is damaged, or there is no row to draw.
+  """
+  # Checks all rows before the first figure, so that damage stops the command
+  # before it writes any.
+  panels = label_distortion.make_panels(rows)
+  data_panels = rate_distortion.make_panels(rows)
+  preferences = label_preference.with_preference(panels)
   yield 'figure1', label_distortion.label_distortion(panels)
-  for note in label_distortion.notes(panels):
-    print(note)
   for panel in panels:
     if panel.title.startswith('MNIST'):
       yield 'figure2', label_distortion.magnified(panel)
-  of_data = rate_distortion.panels(rows)
-  yield 'rate_distortion', rate_distortion.rate_distortion(of_data)
-  preferring = label_preference.panels(panels)
-  if preferring:
-    figure = label_preference.label_preference(preferring)
-    yield 'label_preference', figure
-    for note in label_preference.notes(preferring):
-      print(note)
+  yield 'rate_distortion', rate_distortion.rate_distortion(data_panels)
+  if preferences:
+    yield 'label_preference', label_preference.label_preference(preferences)
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+  """Describes what the figures leave out, a line for each case."""
+  panels = label_distortion.make_panels(rows)
+  return [
+    *left_out(panels),
+    *label_distortion.notes(panels),
+    *label_preference.notes(label_preference.with_preference(panels)),
+  ]
 
 
 def main(argv):
   cli.no_arguments(argv)
-  rows = read_table()
-  for note in tables.notes(rows):
+  rows = table.choose(
+    table.read(pathlib.Path(FLAGS.results)), FLAGS.datasets, FLAGS.classifier
+  )
+  for note in notes(rows):
     print(note)
   folder = pathlib.Path(FLAGS.output_dir)
   folder.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
 """Figures 1 and 2: label distortion C against rate R and distortion D.
 
-A dashed black line discards at random from an optimal lossless code, for which
-R = H(X) - D: H(Y) (1 - R / H(X)) on the left, H(Y) D / H(X) on the right. No
-method can be in the shaded corner, where C < H(Y) - R. Baselines of unbounded
-rate are horizontal lines, over the spread of their seeds. PCA's line joins the
-best of all its sizes and noises.
+The dashed black line discards at random from an optimal lossless code, which
+has R = H(X) - D. So C is H(Y) (1 - R / H(X)) on the left, and H(Y) D / H(X) on
+the right. No method can reach the shaded corner, where C < H(Y) - R. Baselines
+without a rate are horizontal lines; a band shows the spread of their seeds.
+PCA's line joins the best of all its sizes and noises.
 
 #### References
 
@@ -15,17 +15,19 @@ compression. NeurIPS workshop on Bayesian Deep Learning, 2018.
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from plots import style
-from plots.table import Panel
+from plots.panels import Panel, task_panels
+from plots.table import Row, column
 from vae_info import references
 
-# Method -> its name in the key, and its line. Colour-blind readers and prints
-# in grey tell them by dashes and widths.
-BASELINES = {
+# Method -> its name in the key, and its line. Dashes and widths differ as well,
+# for colour-blind readers and for prints in grey.
+BASELINES: dict[str, tuple[str, style.Keywords]] = {
   'random_dense': (
     'random, fully connected',
     {'color': style.VERMILLION, 'linewidth': 0.9},
@@ -43,16 +45,58 @@ BASELINES = {
     {'color': style.GREEN, 'linestyle': (0, (2, 1)), 'linewidth': 1.4},
   ),
 }
-PCA = {'color': style.GREEN, 'linewidth': 1.2, 'zorder': 2}
-DISCARD = {'color': style.BLACK, 'linestyle': (0, (4, 2)), 'linewidth': 0.9}
-FLOOR = {'facecolor': '#DDDDDD', 'edgecolor': 'none', 'zorder': 0}
-ENTROPY = {'color': style.GREY, 'linewidth': 0.5, 'linestyle': ':'}
+PCA: style.Keywords = {'color': style.GREEN, 'linewidth': 1.2, 'zorder': 2}
+DISCARD: style.Keywords = {
+  'color': style.BLACK,
+  'linestyle': (0, (4, 2)),
+  'linewidth': 0.9,
+}
+FLOOR: style.Keywords = {
+  'facecolor': '#DDDDDD',
+  'edgecolor': 'none',
+  'zorder': 0,
+}
+ENTROPY: style.Keywords = {
+  'color': style.GREY,
+  'linewidth': 0.5,
+  'linestyle': ':',
+}
 MAGNIFIED = 0.5  # Nats: the largest C of figure 2.
+# The methods that are drawn, and the columns that their rows must have.
+LOSSES = ('label_distortion', 'label_distortion_stderr', 'label_entropy')
+METHODS = {
+  'vae': (
+    'encoder',
+    'decoder',
+    'marginal',
+    'beta',
+    'rate',
+    'rate_stderr',
+    'distortion',
+    'distortion_stderr',
+    *LOSSES,
+  ),
+  'pca': ('latent_size', 'noise', 'rate', *LOSSES),
+  **dict.fromkeys(BASELINES, LOSSES),
+}
+
+
+def make_panels(rows: Sequence[Row]) -> list[Panel]:
+  """A panel for each task.
+
+  Raises:
+    UserError: As `task_panels`.
+  """
+  return task_panels(rows, METHODS)
 
 
 @style.styled
 def label_distortion(panels: Sequence[Panel]) -> Figure:
-  """Figure 1: a row of C against R, and against D, for each panel."""
+  """Figure 1: for each panel a row, with C against R and C against D.
+
+  Args:
+    panels: From `make_panels`.
+  """
   figure = Figure((style.WIDTH, 1.3 + 1.9 * len(panels)), layout='constrained')
   grid = figure.subplots(
     len(panels), 2, sharex='col', sharey='row', squeeze=False
@@ -61,44 +105,48 @@ def label_distortion(panels: Sequence[Panel]) -> Figure:
     _draw_row(left, right, panel)
     left.set_ylim(0, _top(panel))
     style.title(left, panel.title, left is grid[0, 0])
-  every = [row for panel in panels for row in panel.of('vae')]
+  vaes = [row for panel in panels for row in panel.of('vae')]
   _finish(figure, grid, panels)
-  _span(grid[0, 0], every, 'rate')
-  _span(grid[0, 1], every, 'distortion')
+  _span(grid[0, 0], vaes, 'rate')
+  _span(grid[0, 1], vaes, 'distortion')
   return figure
 
 
 @style.styled
 def magnified(panel: Panel) -> Figure:
-  """Figure 2: the same of one panel, where C is small."""
+  """Figure 2: one panel of figure 1, magnified where C is small."""
   figure = Figure((style.WIDTH, 3.5), layout='constrained')
   grid = figure.subplots(1, 2, sharey='row', squeeze=False)
-  (left, right), every = grid[0], panel.of('vae')
+  left, right = grid[0]
   _draw_row(left, right, panel)
   left.set_ylim(0, MAGNIFIED)
   style.title(left, panel.title, True)
   _finish(figure, grid, [panel])
-  shown = [row for row in every if row.label_distortion <= MAGNIFIED] or every
-  _span(left, shown, 'rate')
-  _span(right, shown, 'distortion')
+  vaes = panel.of('vae')
+  losses = column(vaes, 'label_distortion')
+  low = [
+    row for row, loss in zip(vaes, losses, strict=True) if loss <= MAGNIFIED
+  ]
+  _span(left, low or vaes, 'rate')
+  _span(right, low or vaes, 'distortion')
   return figure
 
 
 def _draw_row(left, right, panel):
-  """C against R, and against D."""
-  entropy, known = panel.label_entropy, panel.input_entropy
+  """Draws C against R on the left, and against D on the right."""
+  entropy, input_entropy = panel.label_entropy, panel.input_entropy
   corner = np.array([0, entropy])
   left.fill_between(corner, references.hard_floor(corner, entropy), **FLOOR)
-  if known is not None:
-    rates = np.array([0, known])
-    values = references.random_discard(rates, entropy, known)
-    left.plot(rates, values, label='discard', zorder=2, **DISCARD)
-    right.plot(known - rates, values, label='discard', zorder=2, **DISCARD)
+  if input_entropy is not None:
+    rates = np.array([0, input_entropy])
+    losses = references.random_discard(rates, entropy, input_entropy)
+    for axes, places in ((left, rates), (right, input_entropy - rates)):
+      axes.plot(places, losses, label='discard', zorder=2, **DISCARD)
   pca = panel.of('pca')
   if pca:
-    # Rounded, since noise follows from the rate but for its last digits.
-    rates = np.array([round(row.rate, 6) for row in pca])
-    losses = np.array([row.label_distortion for row in pca])
+    # Rounded, since rates that should be equal differ in their last digits.
+    rates = np.array([round(rate, 6) for rate in column(pca, 'rate')])
+    losses = np.array(column(pca, 'label_distortion'))
     best = references.envelope(rates, losses)
     left.plot(rates[best], losses[best], label='pca', **PCA)
   for axes, x in ((left, 'rate'), (right, 'distortion')):
@@ -108,16 +156,16 @@ def _draw_row(left, right, panel):
 
 
 def _draw_baselines(axes, panel):
-  """Horizontal lines, and the least and largest of several seeds."""
+  """Draws baselines as horizontal lines, with a band over several seeds."""
   for method, (_, line) in BASELINES.items():
-    values = [row.label_distortion for row in panel.of(method)]
-    if values:
+    losses = column(panel.of(method), 'label_distortion')
+    if losses:
       mean = _baseline(panel, method)
       axes.axhline(mean, label=method, zorder=1.5, **line)
-    if len(values) > 1:
+    if len(losses) > 1:
       axes.axhspan(
-        min(values),
-        max(values),
+        min(losses),
+        max(losses),
         color=line['color'],
         alpha=0.2,
         linewidth=0,
@@ -126,24 +174,25 @@ def _draw_baselines(axes, panel):
 
 
 def _baseline(panel: Panel, method: str) -> float:
-  """C of a baseline, the mean of its seeds; 0 where there is none."""
-  values = [row.label_distortion for row in panel.of(method)]
-  return float(np.mean(values)) if values else 0.0
+  """C of a baseline, nats, averaged over seeds; 0 if the panel has none."""
+  losses = column(panel.of(method), 'label_distortion')
+  return float(np.mean(losses)) if losses else 0.0
 
 
 def _top(panel: Panel) -> float:
-  """The upper end of C's axis: all β-VAEs, and H(Y), are below it.
+  """The upper end of C's axis, nats; all β-VAEs and H(Y) are below it.
 
-  A bad classifier may exceed H(Y); baselines that do so by far are left out.
+  A bad classifier may exceed H(Y). Baselines that exceed it by far do not
+  stretch the axis: they are left out.
   """
   entropy = panel.label_entropy
   baselines = max(_baseline(panel, method) for method in BASELINES)
-  runs = max((row.label_distortion for row in panel.of('vae')), default=0.0)
+  runs = max(column(panel.of('vae'), 'label_distortion'), default=0.0)
   return max(1.06 * entropy, min(1.03 * baselines, 1.5 * entropy), 1.03 * runs)
 
 
 def notes(panels: Sequence[Panel]) -> list[str]:
-  """Baselines that are above their panel, a line each."""
+  """Names the baselines that are above their panel, a line for each."""
   return [
     f'above the panel {panel.title}: {name}, '
     f'C = {_baseline(panel, method):.3f} nats'
@@ -154,12 +203,12 @@ def notes(panels: Sequence[Panel]) -> list[str]:
 
 
 def _span(axes, rows, x):
-  """The axis from 0 to just beyond the runs."""
-  axes.set_xlim(0, 1.05 * max(max(getattr(row, x) for row in rows), 1.0))
+  """Sets the horizontal axis from 0 to just beyond the runs."""
+  axes.set_xlim(0, 1.05 * max(*column(rows, x), 1.0))
 
 
 def _finish(figure, grid, panels):
-  """Labels, the axes in bits, and the two keys."""
+  """Adds labels, axes in bits, and the two keys."""
   for left, right in grid:
     left.set_ylabel('label distortion C (nats)')
     style.bits_right(right)
@@ -177,7 +226,7 @@ def _finish(figure, grid, panels):
 
 def _lines_key(panels):
   methods = {row.method for panel in panels for row in panel.rows}
-  entries = []
+  entries: list[Artist] = []
   if any(panel.input_entropy is not None for panel in panels):
     entries.append(Line2D([], [], label='random discard', **DISCARD))
   if 'pca' in methods:

@@ -1,4 +1,4 @@
-"""Figures of arrays that `pictures` draws from models."""
+"""Draws the codes, reconstructions and samples that `pictures` computes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,24 +10,25 @@ from matplotlib.patheffects import withStroke
 
 from plots import style
 
-# Ten that colour-blind readers can tell apart (Petroff, 2021).
+# Ten colours that colour-blind readers can tell apart (Petroff, 2021).
 COLOURS = matplotlib.color_sequences['petroff10']
 
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-  """What one model makes of the test images.
+  """Arrays that one model computes from the test images.
 
   Attributes:
-    decoder: Its name.
-    marginal: Its name.
+    decoder: Name of the decoder.
+    marginal: Name of the marginal.
     rate: R, nats.
-    components: Codes in a plane, float `[N, 2]`.
-    labels: Of their images, int `[N]`.
-    images: Test images `[M, H, W, C]`.
-    reconstructions: Of `images`, in [0, 1]: pixels' probabilities, or a sample
-      where the decoder has no others.
-    samples: Of the model, `[M, H, W, C]`.
+    components: Codes projected onto a plane, float `[N, 2]`.
+    labels: Labels of the codes' images, int `[N]`.
+    images: Test images, uint8 `[M, H, W, C]`.
+    reconstructions: Reconstructions of `images`, float `[M, H, W, C]` in
+      [0, 1]: probabilities of the pixels, or a sample if the decoder gives no
+      probabilities of single pixels.
+    samples: Samples of the model, float `[M, H, W, C]` in [0, 1].
   """
 
   decoder: str
@@ -41,18 +42,19 @@ class Pictures:
 
 
 def _signs(pictures: Pictures) -> str:
-  """The paper's (d, m)."""
+  """The paper's tuple (d, m): a sign for the decoder, one for the marginal."""
   decoder = style.decoder_look(pictures.decoder)[0]
   return f'({decoder}, {style.marginal_look(pictures.marginal).sign})'
 
 
 @style.styled
 def codes(rows: Sequence[Sequence[Pictures]]) -> Figure:
-  """Codes coloured by label: a row for each decoder, rates falling."""
+  """Codes coloured by label: a row for each decoder, by falling rate."""
   columns = max(map(len, rows))
   side = min(style.WIDTH / columns, 1.6)
-  figure = Figure(
-    (side * columns, (side + 0.1) * len(rows)), layout='constrained'
+  figure = Figure((side * columns, (side + 0.1) * len(rows)))
+  figure.set_layout_engine(
+    'constrained', h_pad=0.02, hspace=0, w_pad=0.02, wspace=0
   )
   grid = figure.subplots(len(rows), columns, squeeze=False)
   for line, row in zip(grid, rows, strict=True):
@@ -60,12 +62,11 @@ def codes(rows: Sequence[Sequence[Pictures]]) -> Figure:
       _scatter(axes, pictures)
     for axes in line[len(row) :]:
       axes.set_axis_off()
-  figure.get_layout_engine().set(h_pad=0.02, hspace=0, w_pad=0.02, wspace=0)
   return figure
 
 
 def _scatter(axes, pictures):
-  """One plane, with each label at the middle of its codes."""
+  """Draws one plane of codes, with each label at the median of its codes."""
   places, labels = pictures.components, pictures.labels
   axes.scatter(
     *places.T,
@@ -86,7 +87,7 @@ def _scatter(axes, pictures):
       va='center',
       path_effects=[withStroke(linewidth=2, foreground='white')],
     )
-  # A few far codes would leave the rest a dot.
+  # The axes leave out a few far codes, which would squeeze all others.
   reach = np.quantile(np.abs(places), 0.995) * 1.1 or 1.0
   axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect='equal')
   axes.set(xticks=[], yticks=[])
@@ -98,12 +99,17 @@ def _scatter(axes, pictures):
 
 @style.styled
 def reconstructions(column: Sequence[Pictures]) -> Figure:
-  """Test images; below them, by falling rate, reconstructions and samples."""
+  """Test images, and below them reconstructions and samples, by falling rate.
+
+  Args:
+    column: Models with one decoder and the same test images, by falling rate.
+  """
   images = column[0].images
   count = len(images)
   cell = (style.WIDTH - 0.95) / (2 * count + 0.5)
-  figure = Figure(
-    (style.WIDTH, cell * (len(column) + 1) * 1.04 + 0.35), layout='constrained'
+  figure = Figure((style.WIDTH, cell * (len(column) + 1) * 1.04 + 0.35))
+  figure.set_layout_engine(
+    'constrained', h_pad=0.01, hspace=0, w_pad=0.02, wspace=0.02
   )
   axes = figure.subplots(len(column) + 1, 2, squeeze=False)
   blank = np.zeros_like(images)
@@ -116,13 +122,15 @@ def reconstructions(column: Sequence[Pictures]) -> Figure:
     _strip(row[1], pictures.samples, None)
   axes[0, 0].set_title('reconstructions')
   axes[0, 1].set_title('samples')
-  figure.get_layout_engine().set(h_pad=0.01, hspace=0, w_pad=0.02, wspace=0.02)
   return figure
 
 
 def _strip(axes, images, name):
-  """A row of images `[M, H, W, C]`, ink dark; its name at the left."""
-  # One white column after each.
+  """Draws a row of images `[M, H, W, C]`, ink dark, with its name on the left.
+
+  No name is drawn if `name` is None.
+  """
+  # A white column after each image separates them.
   padded = np.pad(images, [(0, 0), (0, 0), (0, 1), (0, 0)])
   strip = np.concatenate([*padded], axis=1)
   if strip.shape[-1] == 1:

@@ -1,46 +1,60 @@
-"""Draws what trained models see: codes, reconstructions and samples.
+"""Draws codes, reconstructions and samples of trained models.
 
-python -m plots.pictures --runs_dir=runs --output_dir=figures
+    python -m plots.pictures --runs_dir=runs --output_dir=figures
 
-The only figures that read run directories, and not the table: each run's rate
-is from its evaluation, the rest is drawn anew from its checkpoint.
+Only these figures read run directories instead of the table of results. The
+rate comes from a run's evaluation; all else is computed from its checkpoint.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from absl import app, flags
+from matplotlib.figure import Figure
 
 from plots import picture_figures, style
 from plots.picture_figures import Pictures
-from vae_info import cli, results
-from vae_info.config import Config, UserError
-from vae_info.paths import open_path
+from vae_info import cli
+from vae_info.config import Config
+from vae_info.errors import UserError
+from vae_info.runs import directory
+from vae_info.runs.directory import Run
+from vae_info.runs.paths import Path, open_path
+
+if TYPE_CHECKING:  # At run time this would import TensorFlow too early.
+  from vae_info.datasets import Dataset
 
 FLAGS = flags.FLAGS
 
 CODES = 3000  # Test images whose codes are shown.
-DRAWS = 16  # Codes of an image over which their average is taken.
+DRAWS = 16  # Codes drawn for each image, to average them.
 COLUMNS = 10  # Images in a row.
-PLANES = 4  # Rates whose codes are shown.
+PLANES = 4  # Rates at which codes are shown.
 
 
 @dataclasses.dataclass(frozen=True)
 class Rated:
-  """A trained model at a beta, and its rate.
+  """A trained model at one beta, and its rate.
 
   Attributes:
-    beta: What it was evaluated at: one of several, if it was trained over a
-      range.
-    rate: R there, nats, from the evaluation.
+    run: The run directory.
+    config: The config of the training.
+    beta: The beta of the evaluation; a multi-beta model has several.
+    rate: R at that beta, nats, from the evaluation.
   """
 
-  run: pathlib.Path
+  run: Run
   config: Config
   beta: float
   rate: float
+
+
+AtRate = TypeVar('AtRate', Rated, Pictures)
 
 
 def define_flags() -> None:
@@ -51,53 +65,58 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'dataset',
     None,
-    'Data set whose runs to draw; needed only where there are runs of several.',
+    'Draw the runs of this data set; needed only if there are several.',
   )
   flags.DEFINE_integer(
     'rates',
     6,
-    'Rates to show of each decoder, at most, spread over those there are.',
+    'Number of rates to show for each decoder, at most. They are spread over '
+    'the rates of its runs.',
     lower_bound=1,
   )
 
 
-def rated(runs_dir: pathlib.Path, dataset: str | None) -> list[Rated]:
-  """All evaluated points of one data set.
+def rated(runs_dir: Path, dataset: str | None) -> list[Rated]:
+  """All evaluated models of one data set, a multi-beta model at each beta.
+
+  Args:
+    runs_dir: The folder of the run directories.
+    dataset: The data set; None if all runs are of one.
 
   Raises:
-    UserError: There is none, or they are of two data sets.
+    UserError: There is no evaluated run, or they are of several data sets.
   """
-  found = {}
-  for run in cli.finished_runs(runs_dir):
-    config = Config.read(run / 'config.json')
+  points = {}
+  for run in directory.finished_runs(runs_dir):
+    config = run.config
     if dataset is not None and config.dataset != dataset:
       continue
-    evaluation = run / results.EVALUATION
-    if not evaluation.is_file():
+    rows = run.rows
+    if not rows:
       print(f'left out: {run} has no evaluation')
-      continue
-    for row in results.read_run(evaluation):
+    for row in rows:
       point = Rated(run, config, row['beta'], row['rate'])
-      found[run, point.beta] = point  # Once, and not for each task.
-  datasets = sorted({point.config.dataset for point in found.values()})
+      points[run, point.beta] = point  # Rows of several tasks count once.
+  datasets = sorted({point.config.dataset for point in points.values()})
   if not datasets:
     what = f'run of {dataset}' if dataset else 'run'
     raise UserError(
-      f'no evaluated {what} in {runs_dir}; first python -m vae_info.evaluate '
-      f'--runs_dir={runs_dir}'
+      f'no evaluated {what} in {runs_dir}; first run '
+      f'python -m vae_info.evaluate --runs_dir={runs_dir}'
     )
   if len(datasets) > 1:
     raise UserError(
       f'{runs_dir} holds runs of {" and ".join(datasets)}; choose one with '
       '--dataset'
     )
-  return list(found.values())
+  return list(points.values())
 
 
-def spread(
-  points: Sequence[Rated | Pictures], count: int
-) -> list[Rated | Pictures]:
-  """At most `count`, evenly spread in log(1 + R), by falling rate."""
+def spread(points: Sequence[AtRate], count: int) -> list[AtRate]:
+  """At most `count` of the points, by falling rate.
+
+  They are spread evenly in log(1 + R), since rates differ by large factors.
+  """
   ordered = sorted(points, key=lambda point: -point.rate)
   if len(ordered) <= count:
     return ordered
@@ -108,20 +127,36 @@ def spread(
 
 
 def examples(labels: np.ndarray, count: int) -> np.ndarray:
-  """The first image of each of the first `count` classes: positions."""
+  """The positions of the first image of each of the first `count` classes.
+
+  Args:
+    labels: Int `[N]`.
+    count: How many classes.
+
+  Returns:
+    Int `[M]`, with M at most `count`.
+  """
   _, first = np.unique(labels, return_index=True)
   return first[:count]
 
 
-def draw(point: Rated, dataset, task: str) -> Pictures:
-  """Codes, reconstructions and samples of one model."""
-  import tensorflow as tf  # Later than the flags' own checks.
+def draw(point: Rated, dataset: Dataset, task: str) -> Pictures:
+  """Computes codes, reconstructions and samples of one model.
 
-  from vae_info import evaluation, points, randomness, summaries
+  Args:
+    point: The model.
+    dataset: Its data set.
+    task: The labels of the codes.
+  """
+  import tensorflow as tf  # Slow, so it comes after the checks of the flags.
 
-  betas = [point.beta] if point.config.beta_range else None
-  images = dataset.train.images
-  model = points.load(point.run, point.config, images, betas)[0].model
+  from vae_info import randomness
+  from vae_info.evaluation import estimates
+  from vae_info.runs import summaries
+
+  model = point.run.model()
+  if point.config.beta_range:
+    model = model.at(point.beta)
   labels = dataset.test.labels[task]
   shown = dataset.test.images[examples(labels, COLUMNS)]
   seeds = [
@@ -139,8 +174,8 @@ def draw(point: Rated, dataset, task: str) -> Pictures:
     ]
 
   decoded = decode(tf.constant(shown, tf.float32))
-  parameters = evaluation.encode(model, dataset.test.images[:CODES])
-  next_codes = evaluation.make_draw(
+  parameters = estimates.encode(model, dataset.test.images[:CODES])
+  next_codes = estimates.make_draw(
     model, parameters, point.config.seed, 'picture codes'
   )
   codes = np.stack([next_codes(number).numpy() for number in range(DRAWS)])
@@ -157,17 +192,17 @@ def draw(point: Rated, dataset, task: str) -> Pictures:
 
 
 def principal_components(codes: np.ndarray) -> np.ndarray:
-  """One code of each image, in the plane where images differ most.
+  """Projects one code of each image onto the plane where images differ most.
 
-  The plane is that of the first two principal components of the codes'
-  averages: in it, and not in single codes, dimensions that are noise count
-  little.
+  The first two principal components of each image's average code span the
+  plane. Averages are used because noise dominates some dimensions of a single
+  code, and averaging removes it.
 
   Args:
-    codes: `[draws, N, L]`.
+    codes: Float `[draws, N, L]`.
 
   Returns:
-    Float `[N, 2]`; of a code of one dimension the second is 0.
+    Float `[N, 2]`; the second column is 0 if L is 1.
   """
   averages = codes.mean(axis=0)
   middle = averages.mean(axis=0)
@@ -176,39 +211,52 @@ def principal_components(codes: np.ndarray) -> np.ndarray:
   return np.pad(plane, [(0, 0), (0, 2 - plane.shape[1])])
 
 
-def main(argv):
-  cli.no_arguments(argv)
-  every = rated(open_path(FLAGS.runs_dir), FLAGS.dataset)
-  cli.quiet_tensorflow()
-  dataset = cli.load_dataset(every[0].config)
+def figures(
+  points: Sequence[Rated], dataset: Dataset, count: int
+) -> Iterator[tuple[str, Figure]]:
+  """The name of the file, and the figure, of each figure.
+
+  Args:
+    points: Models of one data set.
+    dataset: That data set; its first task colours the codes.
+    count: How many rates to show for each decoder, at most.
+  """
   task = next(iter(dataset.num_classes))
-  folder = pathlib.Path(FLAGS.output_dir)
-  folder.mkdir(parents=True, exist_ok=True)
-  by_decoder = {}
-  decoders = {point.config.decoder for point in every}
+  decoders = {point.config.decoder for point in points}
+  pictures = {}
   for decoder in sorted(
     decoders, key=lambda name: style.place(name, style.DECODERS)
   ):
-    chosen = [point for point in every if point.config.decoder == decoder]
-    by_decoder[decoder] = [
-      draw(point, dataset, task) for point in spread(chosen, FLAGS.rates)
+    chosen = [point for point in points if point.config.decoder == decoder]
+    pictures[decoder] = [
+      draw(point, dataset, task) for point in spread(chosen, count)
     ]
-  figures = {
-    f'reconstructions_{style.decoder_look(decoder)[1]}': (
-      picture_figures.reconstructions(pictures)
-    )
-    for decoder, pictures in by_decoder.items()
-  }
+    name = f'reconstructions_{style.decoder_look(decoder)[1]}'
+    yield name, picture_figures.reconstructions(pictures[decoder])
   if dataset.num_classes[task] <= len(picture_figures.COLOURS):
-    figures['codes'] = picture_figures.codes(
-      [spread(pictures, PLANES) for pictures in by_decoder.values()]
-    )
+    rows = [spread(column, PLANES) for column in pictures.values()]
+    yield 'codes', picture_figures.codes(rows)
   else:
     print(
       f'codes are not drawn: {dataset.name} has {dataset.num_classes[task]} '
       f'classes of {task}, more than can be coloured'
     )
-  for name, figure in figures.items():
+
+
+def main(argv):
+  cli.no_arguments(argv)
+  points = rated(open_path(FLAGS.runs_dir), FLAGS.dataset)
+  cli.quiet_tensorflow()
+  cli.import_tensorflow()
+  from vae_info import datasets
+
+  config = points[0].config
+  dataset = datasets.load(
+    config.dataset, FLAGS.data_dir, FLAGS.cache_dir, config.binarization
+  )
+  folder = pathlib.Path(FLAGS.output_dir)
+  folder.mkdir(parents=True, exist_ok=True)
+  for name, figure in figures(points, dataset, FLAGS.rates):
     for path in style.save(figure, folder, name):
       print(f'wrote {path}')
 

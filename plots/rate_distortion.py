@@ -1,10 +1,9 @@
 """Distortion D and the sum D + R against rate R, a column for each data set.
 
-No code can have D + R < H(X). What is known of H(X) is only a bound from
-above, so a better model than has been published might cross the line.
+No model can have D + R < H(X). But only an upper bound on H(X) is known, so a
+model better than all published ones might cross the line.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,37 +11,68 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import label_distortion, style, table
-from plots.table import Panel, Row
+from plots import label_distortion, style
+from plots.panels import PANELS, Panel, data_panel
+from plots.table import Row, column, rows_of_methods
 
 MAGNIFIED = 40  # Nats above the bound that the lower row shows.
-FRONTIER = {'color': style.BLACK, 'linewidth': 0.9}
+FRONTIER: style.Keywords = {'color': style.BLACK, 'linewidth': 0.9}
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
-  """The β-VAEs of each data set, once each and not once for each task."""
-  found = []
-  for subject in dict.fromkeys(subject for subject, _ in table.PANELS):
-    once = {}
-    for row in rows:
-      if row.subject == subject and row.method == 'vae':
-        # Tasks differ in these, which are not drawn here.
-        row = dataclasses.replace(row, label_entropy=None, classifier='')
-        once[row.run, row.beta] = row
+# The methods that are drawn, and the columns that their rows must have.
+METHODS = {
+  'vae': (
+    'encoder',
+    'decoder',
+    'marginal',
+    'beta',
+    'rate',
+    'rate_stderr',
+    'distortion',
+    'distortion_stderr',
+    'rate_plus_distortion',
+    'rate_plus_distortion_stderr',
+  )
+}
+
+
+def make_panels(rows: Sequence[Row]) -> list[Panel]:
+  """A panel of β-VAEs for each data set.
+
+  A β-VAE has a row for each task with the same R and D; only one is kept.
+
+  Raises:
+    UserError: A row of a panel is damaged, or a panel would mix two data sets.
+  """
+  panels = []
+  for subject in dict.fromkeys(subject for subject, _ in PANELS):
+    drawn = rows_of_methods(
+      [
+        row
+        for row in rows
+        if row.subject == subject and (subject, row.task) in PANELS
+      ],
+      METHODS,
+    )
+    once = {(row.run, row.beta): row for row in drawn}
     if once:
-      found.append(table.panel(subject, list(once.values())))
-  return found
+      panels.append(data_panel(subject, list(once.values())))
+  return panels
 
 
 @style.styled
 def rate_distortion(panels: Sequence[Panel]) -> Figure:
-  """D against R, and below it D + R, magnified."""
+  """D against R, and below it D + R, magnified.
+
+  Args:
+    panels: From `make_panels`.
+  """
   figure = Figure((style.WIDTH, 5), layout='constrained')
   grid = figure.subplots(2, len(panels), sharex='col', squeeze=False)
   for (above, below), panel in zip(grid.T, panels, strict=True):
     _draw_plane(above, panel)
     _draw_sum(below, panel)
-    below.set_xlim(0, 1.05 * max(*(row.rate for row in panel.rows), 1.0))
+    below.set_xlim(0, 1.05 * max(*column(panel.rows, 'rate'), 1.0))
     below.set_xlabel('rate R (nats)')
     style.title(above, panel.title, True)
     style.bits_above(above)
@@ -63,7 +93,7 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
 
 
 def _draw_plane(axes, panel):
-  distortions = [row.distortion for row in panel.rows]
+  distortions = column(panel.rows, 'distortion')
   known = panel.input_entropy
   if known is not None:
     ends = np.array([0, known])
@@ -74,7 +104,7 @@ def _draw_plane(axes, panel):
 
 
 def _draw_sum(axes, panel):
-  least = min(row.rate_plus_distortion for row in panel.rows)
+  least = min(column(panel.rows, 'rate_plus_distortion'))
   known = panel.input_entropy
   if known is not None:
     axes.axhspan(0, known, **label_distortion.FLOOR)

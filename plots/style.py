@@ -1,8 +1,8 @@
-"""How every figure looks, and how a run is drawn in it.
+"""The style of every figure, and how it draws a run.
 
-Colour and shape tell the marginal, a filled or an open marker the decoder, a
-ring the flow encoder; so no two families differ by colour alone. The colours
-are those of Okabe & Ito (2008).
+Colour and shape show the marginal. A filled or open marker shows the decoder,
+and a ring shows the flow encoder. So no two families differ by colour alone.
+The colours are those of Okabe & Ito (2008).
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import logging
 import math
 import pathlib
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -17,17 +18,18 @@ from matplotlib.lines import Line2D
 
 from plots.table import Row
 
-WIDTH = 5.5  # Inches: a column of text on a page of one column.
+Keywords: TypeAlias = dict[str, Any]  # Arguments of a matplotlib artist.
+WIDTH = 5.5  # Inches: the text width of a page with one column.
 NATS_PER_BIT = math.log(2)
 MINUS = '\N{MINUS SIGN}'
 
-# Else it tells of every letter, under absl's handler.
+# Below this level, it logs every letter under absl's handler.
 logging.getLogger('fontTools').setLevel(logging.WARNING)
 
-# Use as a decorator of every function that makes a figure.
+# A decorator for every function that makes a figure.
 styled = matplotlib.rc_context(
   {
-    'font.family': 'DejaVu Sans',  # It comes with matplotlib.
+    'font.family': 'DejaVu Sans',  # Installed with matplotlib.
     'font.size': 7,
     'axes.titlesize': 7.5,
     'axes.labelsize': 7,
@@ -43,7 +45,7 @@ styled = matplotlib.rc_context(
     'legend.fontsize': 6.5,
     'legend.frameon': False,
     'lines.linewidth': 1,
-    'pdf.fonttype': 42,  # Text stays text.
+    'pdf.fonttype': 42,  # Keeps text in PDF as text.
   }
 )
 
@@ -54,7 +56,14 @@ BLUE, VERMILLION, PURPLE = '#0072B2', '#D55E00', '#CC79A7'
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-  """Of a marginal: its sign in the paper's key, its name, its marker."""
+  """How a marginal is drawn.
+
+  Attributes:
+    sign: Its sign in the paper's key.
+    name: Its name in our key.
+    marker: Its marker, as matplotlib names it.
+    colour: Its colour.
+  """
 
   sign: str
   name: str
@@ -68,12 +77,12 @@ MARGINALS = {
   'maf': Look('+', 'flow', 's', ORANGE),
   'vampprior': Look('v', 'VampPrior', '^', PURPLE),
 }
-# Sign, name, and which half of a marker is filled.
+# Decoder -> its sign, its name, and the fill style of its markers.
 DECODERS = {
   'deconvolutional': (MINUS, 'deconvolutional', 'none'),
   'autoregressive': ('+', 'autoregressive', 'full'),
 }
-RING = {
+RING: Keywords = {
   'marker': 'o',
   'markerfacecolor': 'none',
   'markeredgecolor': '#333333',
@@ -81,40 +90,43 @@ RING = {
   'linestyle': 'none',
 }
 ANNEALED = (0, (3, 1.5))
-LARGE, SMALL = 4.2, 2.6  # Points: a run at its one beta; one beta of a range.
+# Sizes of markers, points: for a training at one beta, and for one beta of a
+# multi-beta model.
+LARGE, SMALL = 4.2, 2.6
 
 
 def _short(name: str) -> str:
-  """The class of a `package.module:ClassName`."""
+  """The class name in `package.module:ClassName`."""
   return name.rpartition(':')[2]
 
 
 def marginal_look(marginal: str) -> Look:
-  """Of any marginal; those of a user's share one."""
+  """The look of a marginal; all of the user's own marginals share one."""
   return MARGINALS.get(marginal, Look('?', _short(marginal), 'P', GREY))
 
 
 def decoder_look(decoder: str) -> tuple[str, str, str]:
+  """Sign, name and fill style of a decoder; the user's own share one style."""
   return DECODERS.get(decoder, ('?', _short(decoder), 'bottom'))
 
 
 def place(name: str, known: Iterable[str]) -> tuple[int, str]:
-  """Sorts names as `known` has them, and others after these."""
+  """A sort key: names in the order of `known`, then all others by name."""
   known = [*known]
   return (known.index(name) if name in known else len(known)), name
 
 
 def family_name(decoder: str, marginal: str) -> str:
-  """The paper's tuple (d, m), and words."""
+  """The paper's tuple (d, m), followed by the names of both."""
   sign, name, _ = decoder_look(decoder)
   look = marginal_look(marginal)
   return f'({sign}, {look.sign}) {name}, {look.name}'
 
 
-def marker(decoder: str, marginal: str, size: float = LARGE) -> dict:
+def marker(decoder: str, marginal: str, size: float = LARGE) -> Keywords:
   """Keywords of `Axes.plot` for one family's markers."""
   look, fill = marginal_look(marginal), decoder_look(decoder)[2]
-  halves = {'fillstyle': 'full', 'markerfacecolor': look.colour}
+  halves: Keywords = {'fillstyle': 'full', 'markerfacecolor': look.colour}
   if fill == 'none':
     halves['markerfacecolor'] = 'white'
   elif fill != 'full':
@@ -128,36 +140,48 @@ def marker(decoder: str, marginal: str, size: float = LARGE) -> dict:
   }
 
 
-def runs(rows: Iterable[Row]) -> tuple[dict, dict]:
-  """β-VAEs by what is drawn as one.
+def runs(
+  rows: Iterable[Row],
+) -> tuple[dict[tuple[str, str, str], list[Row]], dict[str, list[Row]]]:
+  """Groups the β-VAEs by what is drawn as one artist.
 
   Returns:
-    From family to the runs that were trained at their one beta, and from run
-    to the betas, in order, of those that were trained over a range.
+    Two dicts: from each family to its runs that were trained at one beta; and
+    from each multi-beta model's run to its rows, in the order of beta.
   """
-  fixed, ranged = {}, {}
-  for row in sorted(rows, key=lambda row: (row.family, row.run, row.beta)):
-    if row.method == 'vae':
-      group, key = (
-        (ranged, row.run) if row.beta_trained else (fixed, row.family)
-      )
-      group.setdefault(key, []).append(row)
+  fixed: dict[tuple[str, str, str], list[Row]] = {}
+  ranged: dict[str, list[Row]] = {}
+  vaes = [row for row in rows if row.method == 'vae']
+  for row in sorted(vaes, key=lambda row: (row.family, row.run, row.beta)):
+    if row.beta_trained:
+      ranged.setdefault(row.run, []).append(row)
+    else:
+      fixed.setdefault(row.family, []).append(row)
   return fixed, ranged
 
 
 def draw_runs(axes, rows: Sequence[Row], x: str, y: str) -> None:
-  """Draws column `y` against `x`: runs at one beta as markers, others as lines.
+  """Draws column `y` against column `x`.
 
-  Error bars are one standard error, and lie behind their marker. Artists have
-  the family, or the run, as their label.
+  Trainings at one beta become markers; multi-beta models become lines with
+  small markers. Error bars show one standard error, behind the markers. The
+  label of an artist is the family of its markers, or the run of its line.
+
+  Args:
+    axes: Where to draw.
+    rows: The results; those that are not β-VAEs are skipped.
+    x: Name of a column.
+    y: Name of a column.
   """
   fixed, ranged = runs(rows)
   for run, group in ranged.items():
-    line = {'linewidth': 0.8, 'linestyle': '-', 'zorder': 4, 'label': run}
+    line: Keywords = {'linewidth': 0.8, 'zorder': 4, 'label': run}
     if group[0].encoder != 'conv':
       line['linestyle'] = (0, (4, 1.2, 1, 1.2))
     elif group[0].kl_annealing_epochs:
       line['linestyle'] = ANNEALED
+    else:
+      line['linestyle'] = '-'
     _draw(axes, group, x, y, SMALL, line)
   for family, group in fixed.items():
     line = {'linestyle': 'none', 'zorder': 5, 'label': ' '.join(family)}
@@ -165,7 +189,7 @@ def draw_runs(axes, rows: Sequence[Row], x: str, y: str) -> None:
 
 
 def _draw(axes, group, x, y, size, line):
-  """One artist of markers, its error bars, and rings if they are needed."""
+  """Draws one group: its markers, error bars, and rings for a flow encoder."""
   xs, ys = ([getattr(row, name) for row in group] for name in (x, y))
   look = marker(group[0].decoder, group[0].marginal, size)
   axes.errorbar(
@@ -185,7 +209,7 @@ def _draw(axes, group, x, y, size, line):
 
 
 def run_key(rows: Iterable[Row]) -> list[Line2D]:
-  """Entries of a key for the runs in `rows`."""
+  """The entries of a key for the β-VAEs in `rows`."""
   fixed, ranged = runs(rows)
   families = {family[1:] for family in fixed}
   families |= {group[0].family[1:] for group in ranged.values()}
@@ -230,8 +254,9 @@ def run_key(rows: Iterable[Row]) -> list[Line2D]:
 def key(
   figure: Figure, entries: Sequence, where: str, title: str, columns: int = 1
 ) -> None:
-  """A key outside the axes: `where` is 'left' or 'right'."""
-  figure.legend(
+  """Adds a key below the axes; `where` is 'left' or 'right'."""
+  # matplotlib's types do not know the locations outside the axes.
+  figure.legend(  # pyrefly: ignore[no-matching-overload]
     handles=entries,
     loc=f'outside lower {where}',
     title=title,
@@ -246,20 +271,27 @@ def key(
 
 
 def title(axes, text: str, above_bits: bool = False) -> None:
-  """The name of a panel, at the height of the word 'bits' if that is there."""
+  """Sets the title of a panel.
+
+  Args:
+    axes: The panel.
+    text: The title.
+    above_bits: Whether the panel has an axis in bits at the top. The title is
+      then as high as the word 'bits'.
+  """
   pad = 18 if above_bits else 3
   axes.set_title(text, loc='left', fontweight='bold', y=1, pad=pad)
 
 
 def bits_above(axes) -> None:
-  """A second axis, in bits, at the top."""
+  """Adds a second axis, in bits, at the top."""
   axes.secondary_xaxis(
     'top', (lambda x: x / NATS_PER_BIT, lambda x: x * NATS_PER_BIT)
   ).set_xlabel('bits', loc='right')
 
 
 def bits_right(axes) -> None:
-  """A second axis, in bits, at the right."""
+  """Adds a second axis, in bits, at the right."""
   axes.secondary_yaxis(
     'right', (lambda y: y / NATS_PER_BIT, lambda y: y * NATS_PER_BIT)
   ).set_ylabel('bits')
@@ -267,7 +299,11 @@ def bits_right(axes) -> None:
 
 @styled
 def save(figure: Figure, folder: pathlib.Path, name: str) -> list[pathlib.Path]:
-  """Writes PDF and PNG; the same figure gives the same bytes."""
+  """Writes a figure as PDF and PNG; the same figure gives the same bytes.
+
+  Returns:
+    The paths of both files.
+  """
   paths = [folder / f'{name}.pdf', folder / f'{name}.png']
   nothing = dict.fromkeys(('Creator', 'Producer', 'CreationDate'))
   figure.savefig(paths[0], metadata=nothing)

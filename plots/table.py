@@ -1,58 +1,30 @@
-"""Reads a table of results, and says in one line what is wrong with it.
+"""Reads a table of results, and chooses the rows that a figure draws.
 
-A table is what `python -m vae_info.results` writes. What figures draw must be
-there and be a finite number; what they do not draw is not looked at.
+`python -m vae_info.results` writes the table. It may hold rows of any data set,
+task and method. Each figure states which methods it draws, and which columns
+their rows must have. Other rows need only have names.
 """
 
 import csv
 import dataclasses
 import math
 import pathlib
-import re
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from vae_info.config import UserError
+from vae_info.errors import UserError
 
+DATASETS = ('binarized_mnist', 'omniglot')  # The paper's.
 SUBJECTS = {
   'static_mnist': 'MNIST',
   'binarized_mnist': 'MNIST',
   'omniglot': 'Omniglot',
   'omniglot_lake': 'Omniglot',
 }
-PANELS = (
-  ('MNIST', 'digit'),
-  ('Omniglot', 'alphabet'),
-  ('Omniglot', 'character'),
-)
 
-_C = ('label_distortion', 'label_distortion_stderr', 'label_entropy')
-# The numbers that a row of each method must have.
-METHODS = {
-  'vae': (
-    'beta',
-    'rate',
-    'rate_stderr',
-    'distortion',
-    'distortion_stderr',
-    'rate_plus_distortion',
-    'rate_plus_distortion_stderr',
-    *_C,
-  ),
-  'pca': ('latent_size', 'noise', 'rate', *_C),
-  'random_dense': _C,
-  'random_conv': _C,
-  'supervised_simple': _C,
-  'supervised_complex': _C,
-}
-UNBOUNDED = tuple(name for name, numbers in METHODS.items() if numbers == _C)
-_WORDS = {'vae': ('encoder', 'decoder', 'marginal')}
-# Two rows that agree in all of these are one result told twice.
+_NAMES = ('run', 'dataset', 'task', 'method')
+# Two rows that agree in all of these are the same result.
 _IDENTITY = (
-  'run',
-  'dataset',
-  'task',
-  'method',
+  *_NAMES,
   'latent_size',
   'beta',
   'beta_trained',
@@ -64,14 +36,18 @@ _IDENTITY = (
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-  """One line of the table: nats per image; None where the field is empty.
+  """One row of the table.
+
+  Numbers are in nats per image where they have a unit. An empty number is None.
 
   Attributes:
-    line: Its line in the file, from 1.
-    beta_trained: 'LOW:HIGH' if the run was trained over a range of betas, and
-      evaluated at `beta`; otherwise empty.
+    line: The row's line in the file, from 1.
+    beta_trained: 'LOW:HIGH', the range of a multi-beta model, which was
+      evaluated at `beta`; empty for all other rows.
     label_preference: (H(Y) - C) / (H(Y) R / H(X)).
     noise: Standard deviation sigma of the noise on PCA's codes.
+    damage: What is wrong with one of the row's numbers, which is then None;
+      empty if all are good.
   """
 
   line: int
@@ -100,23 +76,31 @@ class Row:
   label_distortion: float | None
   label_distortion_stderr: float | None
   label_accuracy: float | None
+  label_accuracy_stderr: float | None
   label_preference: float | None
   label_preference_stderr: float | None
   label_entropy: float | None
   input_entropy: float | None
+  train_seconds: float | None
+  damage: str = ''
 
   @property
   def subject(self) -> str:
-    """What the data are called in a figure."""
+    """The name of the data in a figure."""
     return SUBJECTS.get(self.dataset, self.dataset)
 
   @property
   def family(self) -> tuple[str, str, str]:
+    """Encoder, decoder and marginal."""
     return self.encoder, self.decoder, self.marginal
+
+  def number(self, name: str) -> float:
+    """A column that is a number; `rows_of_methods` must have checked it."""
+    return getattr(self, name)
 
   @property
   def training(self) -> str:
-    """Over which betas, and whether these were annealed."""
+    """The range of betas, and whether beta was annealed, as text."""
     return self.beta_trained + (
       ', annealed' if self.kl_annealing_epochs else ''
     )
@@ -125,49 +109,31 @@ class Row:
     return f'line {self.line} (run {self.run})'
 
 
-_FIELDS = [field for field in dataclasses.fields(Row) if field.name != 'line']
-
-
-@dataclasses.dataclass(frozen=True)
-class Panel:
-  """Rows that may share axes.
-
-  Attributes:
-    title: Of the data, and of the task.
-    label_entropy: H(Y), nats.
-    input_entropy: H(X), nats, or None where nobody knows it.
-  """
-
-  title: str
-  rows: Sequence[Row]
-  label_entropy: float
-  input_entropy: float | None
-
-  def of(self, method: str) -> list[Row]:
-    return [row for row in self.rows if row.method == method]
+_COLUMNS = {
+  field.name: field.type
+  for field in dataclasses.fields(Row)
+  if field.name not in ('line', 'damage')
+}
 
 
 def read(path: pathlib.Path) -> list[Row]:
   """The rows of a CSV file.
 
   Raises:
-    UserError: It is not such a table: a column or a number is missing, or one
-      result is there twice.
+    UserError: The file is not a table of results, or a row lacks a name.
+      `rows_of_methods` reports damaged numbers.
+    OSError: The file cannot be read.
   """
-  rows, seen = [], {}
   try:
     with open(path, newline='', encoding='utf-8') as file:
       lines = csv.reader(file, strict=True)
       names = next(lines, [])
       _check_columns(path, names)
-      for values in lines:
-        if not values:
-          continue
-        rows.append(_row(path, lines.line_num, names, values))
-        key = tuple(getattr(rows[-1], name) for name in _IDENTITY)
-        first = seen.setdefault(key, rows[-1])
-        if first is not rows[-1]:
-          raise UserError(f'{path}: {rows[-1]} repeats line {first.line}')
+      rows = [
+        _row(f'{path}, line {lines.line_num}', lines.line_num, names, values)
+        for values in lines
+        if values
+      ]
   except (csv.Error, UnicodeDecodeError) as error:
     raise UserError(f'{path} is not a CSV file: {error}') from error
   if not rows:
@@ -176,177 +142,111 @@ def read(path: pathlib.Path) -> list[Row]:
 
 
 def _check_columns(path, names):
-  for field in _FIELDS:
-    if names.count(field.name) != 1:
-      what = 'twice a' if field.name in names else 'no'
+  for name in _COLUMNS:
+    if names.count(name) != 1:
+      what = 'twice a' if name in names else 'no'
       raise UserError(
-        f'{path}, line 1, has {what} column {field.name!r}; '
+        f'{path}, line 1, has {what} column {name!r}; '
         'python -m vae_info.results writes such a table'
       )
 
 
-def _row(path, line, names, values) -> Row:
-  """One line as a `Row`, checked on its own."""
-  where = f'{path}, line {line}'
+def _row(where, line, names, values) -> Row:
+  """Parses one line; `where` names it in errors."""
   if len(values) != len(names):
     raise UserError(f'{where}: {len(values)} fields, not {len(names)}')
   texts = dict(zip(names, values, strict=True))
-  where += f' (run {texts["run"]})'
-  for name in ('run', 'dataset', 'task', *_WORDS.get(texts['method'], ())):
+  for name in _NAMES:
     if not texts[name]:
-      raise UserError(f'{where}: {name} is empty')
-  if texts['method'] not in METHODS:
-    raise UserError(
-      f'{where}: unknown method {texts["method"]!r}; expected one of '
-      f'{", ".join(METHODS)}'
-    )
-  fields = {
-    field.name: texts[field.name]
-    if field.type is str
-    else _number(where, field.name, texts[field.name])
-    for field in _FIELDS
-  }
-  for name in METHODS[texts['method']]:
-    if fields[name] is None:
-      raise UserError(f'{where}: {name} is empty, and must be a number')
-  return Row(line=line, **fields)
+      raise UserError(f'{where} (run {texts["run"]}): {name} is empty')
+  fields = {name: texts[name] for name in _COLUMNS}
+  damages = []
+  for name, kind in _COLUMNS.items():
+    if kind is not str:
+      fields[name], damage = _number(name, texts[name])
+      damages.append(damage)
+  return Row(line=line, damage=next(filter(None, damages), ''), **fields)
 
 
-def _number(where: str, name: str, text: str) -> float | None:
+def _number(name: str, text: str) -> tuple[float | None, str]:
+  """A field's number, or None; and what is wrong with it, or ''."""
   if not text:
-    return None
+    return None, ''
   try:
     value = float(text)
   except ValueError:
     value = math.nan
   if not math.isfinite(value):
-    raise UserError(f'{where}: {name} is {text!r}, and must be a number')
+    return None, f'{name} is {text!r}, and must be a number'
   if value < 0 and name.endswith('_stderr'):
-    raise UserError(f'{where}: {name} is negative: {text}')
-  return value
+    return None, f'{name} is negative: {text}'
+  return value, ''
 
 
 def choose(
-  rows: Iterable[Row],
-  datasets: Sequence[str] = (),
+  rows: Sequence[Row],
+  datasets: Sequence[str] = DATASETS,
   classifier: str | None = None,
 ) -> list[Row]:
-  """Rows of some data sets, and with C by one classifier.
+  """The rows of some data sets, with C by one classifier.
 
-  Supervised networks are their own classifiers, so they stay.
-  """
-  return [
-    row
-    for row in rows
-    if (not datasets or row.dataset in datasets)
-    and (
-      classifier is None
-      or row.classifier == classifier
-      or row.method.startswith('supervised')
-    )
-  ]
+  Supervised networks are their own classifiers, so their rows always stay.
 
-
-def panels(rows: Sequence[Row]) -> list[Panel]:
-  """The panels of `PANELS` that there are β-VAEs for.
+  Args:
+    rows: The table.
+    datasets: Names of data sets.
+    classifier: Name of the classifier; None stands for any.
 
   Raises:
-    UserError: There is none; or a panel would mix what cannot be compared.
+    UserError: The table has no row of these data sets.
   """
-  found = []
-  for subject, task in PANELS:
-    of_panel = [r for r in rows if (r.subject, r.task) == (subject, task)]
-    if any(row.method == 'vae' for row in of_panel):
-      found.append(panel(f'{subject} {task}', of_panel))
-  if not found:
+  of_datasets = [row for row in rows if row.dataset in datasets]
+  if not of_datasets:
+    there = ', '.join(sorted({row.dataset for row in rows}))
     raise UserError(
-      'the table has no β-VAE of a data set and task that the figures show: '
-      f'{", ".join(" ".join(panel) for panel in PANELS)}'
+      f'the table has no row of {" or ".join(datasets) or "no data set"}, but '
+      f'of {there}; choose with --datasets'
     )
-  return found
-
-
-def panel(title: str, rows: Sequence[Row]) -> Panel:
-  """One panel of these rows, with each baseline's best configuration alone.
-
-  Raises:
-    UserError: They are of two data sets, or C is by two classifiers.
-  """
-  fitted = [row for row in rows if not row.method.startswith('supervised')]
-  _check_same(title, rows, 'dataset', '--datasets')
-  _check_same(title, fitted, 'classifier', '--classifier')
-  for name in ('label_entropy', 'input_entropy'):
-    _check_same(title, rows, name, None)
-  known = [row.input_entropy for row in rows if row.input_entropy is not None]
-  rows = best_configurations(rows)
-  return Panel(title, rows, rows[0].label_entropy, known[0] if known else None)
-
-
-def best_configurations(rows: Sequence[Row]) -> list[Row]:
-  """Of each baseline without a rate, the one configuration of least C.
-
-  Runs that differ by their seed alone are one configuration, whose C is their
-  mean. All other rows stay.
-  """
-  losses = {}  # Method -> configuration -> C of its runs.
-  for row in rows:
-    if row.method in UNBOUNDED:
-      of_method = losses.setdefault(row.method, {})
-      of_method.setdefault(_configuration(row), []).append(row.label_distortion)
-  best = {
-    method: min(found, key=lambda name: statistics.mean(found[name]))
-    for method, found in losses.items()
-  }
   return [
     row
-    for row in rows
-    if row.method not in best or _configuration(row) == best[row.method]
+    for row in of_datasets
+    if classifier is None
+    or row.classifier == classifier
+    or row.method.startswith('supervised')
   ]
 
 
-def _configuration(row):
-  """The run's name without its seed."""
-  return re.sub(r'_seed\d+', '', row.run)
+def rows_of_methods(
+  rows: Iterable[Row], methods: Mapping[str, Sequence[str]]
+) -> list[Row]:
+  """Chooses the rows of some methods, and checks them.
+
+  Args:
+    rows: Rows of any method. Those of other methods are not checked.
+    methods: From each method to the columns that its rows must have.
+
+  Raises:
+    UserError: A chosen row lacks such a column, has a damaged number, or
+      repeats another row.
+  """
+  chosen: dict[tuple, Row] = {}
+  for row in rows:
+    if row.method not in methods:
+      continue
+    if row.damage:
+      raise UserError(f'{row}: {row.damage}')
+    for name in methods[row.method]:
+      if getattr(row, name) == '':
+        raise UserError(f'{row}: {name} is empty')
+      if getattr(row, name) is None:
+        raise UserError(f'{row}: {name} is empty, and must be a number')
+    identity = tuple(getattr(row, name) for name in _IDENTITY)
+    first = chosen.setdefault(identity, row)
+    if first is not row:
+      raise UserError(f'{row} repeats line {first.line}')
+  return list(chosen.values())
 
 
-def _check_same(title, rows, name, flag):
-  """Raises `UserError` unless an attribute is one wherever it is told."""
-  told = [row for row in rows if getattr(row, name) not in (None, '')]
-  for row in told[1:]:
-    expected, value = getattr(told[0], name), getattr(row, name)
-    same = value == expected
-    if not isinstance(value, str):
-      same = math.isclose(value, expected, rel_tol=1e-4)
-    if not same:
-      remedy = f'; choose one with {flag}' if flag else ''
-      raise UserError(
-        f'{row}: {name} is {value}, but {expected} in line {told[0].line}, and '
-        f'both would be in the panel {title}{remedy}'
-      )
-
-
-def notes(rows: Sequence[Row]) -> list[str]:
-  """What figures leave out, a line each."""
-  lines = []
-  for subject, task in PANELS:
-    if not any(
-      (row.subject, row.task, row.method) == (subject, task, 'vae')
-      for row in rows
-    ):
-      lines.append(f'no panel {subject} {task}: the table has no β-VAE of it')
-  others = [row for row in rows if (row.subject, row.task) not in PANELS]
-  if others:
-    lines.append(
-      f'not drawn: {len(others)} rows of other data sets or tasks, the first '
-      f'of them {others[0].dataset} {others[0].task} in {others[0]}'
-    )
-  for subject, task in PANELS:
-    of_panel = [r for r in rows if (r.subject, r.task) == (subject, task)]
-    beaten = set(of_panel) - set(best_configurations(of_panel))
-    if beaten:
-      lines.append(
-        f'not drawn in the panel {subject} {task}: {len(beaten)} rows of '
-        'baselines that do better with other flags, the first '
-        f'{min(beaten, key=lambda row: row.line)}'
-      )
-  return lines
+def column(rows: Iterable[Row], name: str) -> list[float]:
+  """A column of numbers; `rows_of_methods` must have checked the rows."""
+  return [row.number(name) for row in rows]

@@ -1,8 +1,9 @@
-"""The baselines: configs, networks, and the command at tiny size."""
+"""The baselines: configs, networks, and the command on tiny data."""
 
 import csv
 import dataclasses
 import json
+import math
 import shutil
 import signal
 import time
@@ -10,44 +11,67 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from binaries_test import check_refusal, run, start
+from commands import FAST_CLASSIFIER, call, check_refusal, run, start
 
-from vae_info import (
-  baseline_methods,
-  baselines,
-  classifiers,
-  interruption,
+from vae_info import baselines, config as configs, loop
+from vae_info.baselines import (
+  __main__ as command,
+  codes,
+  early_stopping,
+  methods,
+  pca,
   random_encoders,
-  results,
   supervised,
 )
-from vae_info.baseline_config import OPTIONS, BaselineConfig
-from vae_info.config import Config, UserError
+from vae_info.baselines.config import OPTIONS, BaselineConfig
+from vae_info.baselines.job import Job
+from vae_info.config import Config
+from vae_info.errors import Stopped, UserError
+from vae_info.evaluation import classifiers
+from vae_info.loop import Execution
+from vae_info.runs import Run, interruption
+from vae_info.runs.rows import COLUMNS, EVALUATION
 
-FAST = ('--classifier_epochs=1', '--classifier_batch_size=500')
+# Options with which each baseline takes seconds on the tiny data set.
+TINY = {
+  'classifier_hidden': (10,),
+  'classifier_epochs': 2,
+  'classifier_batch_size': 16,
+  'latent_size': 6,
+  'pca_sizes': (3, 30),
+  'pca_rates': (15 * math.log(2),),
+  'num_samples': 2,
+  'depth': 2,
+  'epochs': 2,
+  'batch_size': 16,
+}
+
+
+def tiny_config(baseline, **options):
+  options = {k: v for k, v in TINY.items() if k in OPTIONS[baseline]} | options
+  return BaselineConfig('static_mnist', 'quadrant', baseline, **options)
 
 
 def test_every_option_has_a_default_where_it_is_used():
-  assert OPTIONS.keys() == baseline_methods.METHODS.keys()
+  assert OPTIONS.keys() == methods.METHODS.keys()
   for baseline, options in OPTIONS.items():
     config = BaselineConfig('omniglot', 'alphabet', baseline)
     for name in {name for names in OPTIONS.values() for name in names}:
       assert (getattr(config, name) is not None) == (name in options)
   simple = BaselineConfig('static_mnist', 'digit', 'supervised_simple')
-  assert baseline_methods._settings(simple) == classifiers.Settings()
+  assert codes.settings(simple) == classifiers.Settings()
 
 
-def test_config_comes_back_from_its_file(tmp_path):
+def test_config_comes_back_from_its_file():
   config = BaselineConfig('static_mnist', 'digit', 'pca', pca_sizes=(3, 4))
-  (tmp_path / 'config.json').write_text(config.to_json())
-  assert BaselineConfig.read(tmp_path / 'config.json') == config
+  assert configs.from_json(BaselineConfig, configs.to_json(config)) == config
 
 
 def test_run_names_are_readable_and_unique():
   make = BaselineConfig
   first = make('static_mnist', 'digit', 'pca')
   assert first.run_name == 'static_mnist_pca_digit_seed0'
-  configs = [
+  others = [
     first,
     make('static_mnist', 'digit', 'pca', seed=1),
     make('static_mnist', 'digit', 'pca', pca_sizes=(3, 40)),
@@ -58,9 +82,9 @@ def test_run_names_are_readable_and_unique():
     make('omniglot', 'character', 'supervised_complex'),
     make('omniglot', 'alphabet', 'supervised_complex', early_stopping=True),
   ]
-  assert len({config.run_name for config in configs}) == len(configs)
-  # The paper's dropout is each task's default.
-  assert [c.dropout for c in configs[-4:-1]] == [0.0, 0.1, 0.1]
+  assert len({config.run_name for config in others}) == len(others)
+  # Each task's default is the dropout of the paper.
+  assert [c.dropout for c in others[-4:-1]] == [0.0, 0.1, 0.1]
 
 
 def test_what_cannot_be_is_refused():
@@ -79,44 +103,50 @@ def test_what_cannot_be_is_refused():
 def test_random_codes_are_scaled_and_follow_from_the_seed(tiny, baseline):
   images = np.concatenate([tiny.train.images, tiny.test.images])
   config = BaselineConfig('static_mnist', 'digit', baseline, latent_size=6)
-  (encoder, *codes), (again, _), (_, other) = (
+  (encoder, drawn), (again, _), (_, other) = (
     random_encoders.random_encoder(c, images)
     for c in (config, config, dataclasses.replace(config, seed=1))
   )
-  codes += [again.parameters(images.astype(np.float32)).numpy()]
-  np.testing.assert_allclose(*codes, atol=1e-5)
-  assert not np.allclose(codes[0], other)
-  np.testing.assert_allclose(np.mean(codes[0], 0), 0.0, atol=1e-3)
-  np.testing.assert_allclose(np.std(codes[0], 0), 1.0, atol=1e-3)
+  np.testing.assert_allclose(
+    again.parameters(images.astype(np.float32)), drawn, atol=1e-5
+  )
+  assert not np.allclose(drawn, other)
+  np.testing.assert_allclose(np.mean(drawn, 0), 0.0, atol=1e-3)
+  np.testing.assert_allclose(np.std(drawn, 0), 1.0, atol=1e-3)
   np.testing.assert_array_equal(
-    encoder.distribution(codes[0]).sample(seed=[0, 1]), codes[0]
+    encoder.distribution(drawn).sample(seed=[0, 1]), drawn
   )
 
 
-def complex_config(**kwargs):
-  options = {'depth': 4, 'epochs': 40, 'batch_size': 16, 'learning_rate': 1e-2}
-  return BaselineConfig(
-    'static_mnist', 'quadrant', 'supervised_complex', **options | kwargs
-  )
+def complex_config(**options):
+  options = {'depth': 4, 'epochs': 40, 'learning_rate': 1e-2} | options
+  return tiny_config('supervised_complex', **options)
 
 
-def test_complex_network_learns_and_resumes_bit_for_bit(tiny, tmp_path):
-  config = complex_config()
+def test_complex_network_learns_and_resumes_bit_for_bit(
+  tiny, tmp_path, monkeypatch
+):
+  # Three steps in a call do not divide the four steps of an epoch.
+  monkeypatch.setattr(loop, 'Execution', lambda: Execution(steps_per_call=3))
   with interruption.Signals() as signals:
-    whole, facts = supervised.train(config, tiny, tmp_path / 'a', signals)
+    jobs = [
+      Job(complex_config(), tiny, Run(tmp_path / name), signals)
+      for name in ('whole', 'parts')
+    ]
+    whole, facts = supervised.train(jobs[0])
     assert facts['step'] == 160
     assert facts['validation_label_distortion'] < 0.5
     signals.received = signal.SIGTERM
-    for _ in range(3):
-      with pytest.raises(interruption.Stopped):
-        supervised.train(config, tiny, tmp_path / 'b', signals)
+    with pytest.raises(Stopped):
+      supervised.train(jobs[1])
+    assert (jobs[1].run.checkpoints / 'ckpt-3.index').exists()
     signals.received = None
-    parts, _ = supervised.train(config, tiny, tmp_path / 'b', signals)
-    stored, again = supervised.train(config, tiny, tmp_path / 'a', signals)
+    parts, _ = supervised.train(jobs[1])
+    stored, again = supervised.train(jobs[0])
     assert again == facts
-    # What it says of a training is nothing without the weights.
-    shutil.rmtree(tmp_path / 'a' / 'checkpoints')
-    anew, _ = supervised.train(config, tiny, tmp_path / 'a', signals)
+    # Without its weights a finished training is repeated.
+    shutil.rmtree(jobs[0].run.checkpoints)
+    anew, _ = supervised.train(jobs[0])
   for network in (parts, stored, anew):
     for a, b in zip(
       whole.trainable_variables, network.trainable_variables, strict=True
@@ -124,9 +154,30 @@ def test_complex_network_learns_and_resumes_bit_for_bit(tiny, tmp_path):
       np.testing.assert_array_equal(a, b)
 
 
+def test_early_stopping_ends_a_training_that_gets_no_better(tiny, tmp_path):
+  # At this learning rate the weights change wildly in the first epochs.
+  config = complex_config(early_stopping=True, learning_rate=0.5)
+  with interruption.Signals() as signals:
+    job = Job(config, tiny, Run(tmp_path / 'x'), signals)
+    network, facts = supervised.train(job)
+    stored, again = supervised.train(job)
+  per_epoch = 64 // 16
+  assert facts['step'] % per_epoch == 0
+  assert early_stopping.PATIENCE * per_epoch < facts['step'] < 40 * per_epoch
+  assert again == facts
+  losses, _ = supervised.label_distortions_and_hits(
+    job, stored, tiny.validation
+  )
+  assert losses.mean() == facts['validation_label_distortion']
+  for a, b in zip(
+    network.trainable_variables, stored.trainable_variables, strict=True
+  ):
+    np.testing.assert_array_equal(a, b)
+
+
 def test_early_stopping_keeps_the_best_weights():
   network = classifiers.Mlp(2, 2, (), np.random.default_rng(0))
-  best = supervised.Best(network)
+  best = early_stopping.Best(network)
   variable = network.trainable_variables[0]
   stops = []
   for value in (0.9, 0.5, 0.7, 0.6, 0.8):
@@ -149,58 +200,157 @@ def test_dropout_acts_in_training_alone(tiny):
   )
 
 
-def test_all_baselines_reach_the_table(tmp_path):
-  common = (f'--runs_dir={tmp_path}', '--task=digit', *FAST)
-  grid = ('--pca_sizes=3,30', '--pca_rates=1,10.39720770839918')
-  grid += ('--num_samples=1',)
-  supervised = ('--depth=2', '--epochs=1', '--batch_size=1000')
-  flags = (*common, *grid, *supervised, '--early_stopping')
-  output = run('baselines', '--baseline=all', *flags)
+def words(options):
+  """Options as words of a command line."""
+  texts = {
+    name: ','.join(map(str, value)) if isinstance(value, tuple) else value
+    for name, value in options.items()
+  }
+  return [f'--{name}={text}' for name, text in texts.items()]
+
+
+# Tests in this group go to one worker, since they share the command's results.
+shares_runs = pytest.mark.xdist_group('baselines')
+
+
+@pytest.fixture(scope='module')
+def runs(tiny, tmp_path_factory):
+  """Makes every baseline by one command line; from its name to its `Run`."""
+  folder = tmp_path_factory.mktemp('runs')
+  command_line = ('--baseline=all', f'--runs_dir={folder}', *words(TINY))
+  command_line += ('--entropy_estimate=20', '--early_stopping')
+  output = call('baselines', *command_line, dataset=tiny)
   assert 'best k' in output
+  # The second call finds nothing to do.
+  again = call('baselines', *command_line, dataset=tiny)
+  assert again.count('is finished') == len(OPTIONS)
+  again = call('baselines', *command_line, '--task=quadrant', dataset=tiny)
+  assert again == 'finished; next: python -m vae_info.results\n'
+  made = [Run(path) for path in folder.iterdir()]
+  return {run.read_config(BaselineConfig).baseline: run for run in made}
+
+
+@shares_runs
+@pytest.mark.parametrize('baseline', OPTIONS)
+def test_rows_of_each_baseline(runs, baseline):
+  rows = runs[baseline].rows
+  assert len(rows) == (2 if baseline == 'pca' else 1)
+  for row in rows:
+    assert tuple(row) == COLUMNS
+    assert row['run'] == runs[baseline].name
+    assert row['method'] == baseline
+    assert row['label_distortion'] > 0
+    assert row['label_distortion_stderr'] > 0
+    assert 0 <= row['label_accuracy'] <= 1
+    assert 1.3 < row['label_entropy'] <= math.log(4)
+    assert row['input_entropy'] == 20.0
+    assert row['beta'] is row['encoder'] is row['distortion'] is None
+    assert (row['rate'] is None) == (baseline != 'pca')
+    assert (row['label_preference'] is None) == (baseline != 'pca')
+
+
+@shares_runs
+def test_pca_has_the_rate_of_the_paper(runs):
+  *_, row = runs['pca'].rows
+  assert (row['latent_size'], row['noise']) == (30, pytest.approx(1.0))
+  assert row['rate'] == pytest.approx(10.397, abs=5e-4)
+  assert row['rate_variational'] > 0
+  kept = row['label_entropy'] - row['label_distortion']
+  expected = kept / (row['label_entropy'] * row['rate'] / 20.0)
+  assert row['label_preference'] == pytest.approx(expected)
+
+
+@shares_runs
+def test_rows_are_gathered(runs, tmp_path):
+  folder = runs['pca'].path.parent
+  call('results', f'--runs_dir={folder}', f'--output={tmp_path}/r.csv')
+  with open(tmp_path / 'r.csv', newline='') as file:
+    rows = list(csv.DictReader(file))
+  assert tuple(rows[0]) == COLUMNS
+  assert {row['method'] for row in rows} == set(OPTIONS)
+  # `evaluate` ignores the run directories of baselines.
+  errors = call('evaluate', f'--runs_dir={folder}', status=1)
+  assert 'no finished run' in errors
+
+
+@shares_runs
+@pytest.mark.parametrize('baseline', ['pca', 'supervised_complex'])
+def test_lost_rows_are_quickly_made_again(
+  runs, tiny, tmp_path, monkeypatch, baseline
+):
+  run = Run(shutil.copytree(runs[baseline].path, tmp_path / 'x'))
+  (run.path / EVALUATION).unlink()
+  monkeypatch.setattr(codes, 'fit_together', None)
+  monkeypatch.setattr(loop, 'take', None)
+  data = dataclasses.replace(tiny, entropy_estimate=20.0)
+  rows = baselines.run(run.read_config(BaselineConfig), data, run)
+  assert [row | {'run': ''} for row in rows] == [
+    row | {'run': ''} for row in runs[baseline].rows
+  ]
+
+
+def test_test_codes_follow_from_the_seed(tiny, tmp_path):
+  config = tiny_config('pca')
+  encoder = pca.PcaEncoder(lambda pixels: pixels, 64, 0.5)
+  classifier = classifiers.Mlp(64, 4, (), np.random.default_rng(0))
+  losses = [
+    codes.label_distortions_and_hits(
+      Job(dataclasses.replace(config, seed=seed), tiny, Run(tmp_path), None),
+      encoder,
+      classifier,
+      tiny.test,
+    )[0]
+    for seed in (0, 0, 1)
+  ]
+  np.testing.assert_array_equal(losses[0], losses[1])
+  assert not np.allclose(losses[0], losses[2])
+
+
+def test_a_signal_ends_a_fit_after_an_epoch(tiny, tmp_path):
+  with interruption.Signals() as signals:
+    signals.received = signal.SIGINT
+    config = tiny_config('pca', classifier_epochs=1000)
+    with pytest.raises(Stopped) as stopped:
+      methods.rows_of(Job(config, tiny, Run(tmp_path), signals))
+  assert stopped.value.status == 130
+  assert not list(tmp_path.glob('parts/*'))
+
+
+@pytest.mark.slow
+def test_all_baselines_on_the_bundled_data(tmp_path):
+  flags = (f'--runs_dir={tmp_path}', '--task=digit', *FAST_CLASSIFIER)
+  flags += ('--pca_sizes=3,30', '--pca_rates=1,10.39720770839918')
+  flags += ('--num_samples=1', '--depth=2', '--epochs=1', '--batch_size=1000')
+  assert 'best k' in run('baselines', '--baseline=all', *flags)
   run('results', f'--runs_dir={tmp_path}', f'--output={tmp_path}/r.csv')
   with open(tmp_path / 'r.csv', newline='') as file:
     rows = list(csv.DictReader(file))
-  assert tuple(rows[0]) == results.COLUMNS
-  assert {row['method'] for row in rows} == set(OPTIONS)
+  assert len(rows) == len(OPTIONS) - 1 + 4
   for row in rows:
-    assert float(row['label_distortion']) > 0
-    assert float(row['label_distortion_stderr']) > 0
     assert float(row['label_entropy']) == pytest.approx(2.3008, abs=1e-4)
-    assert row['beta'] == row['encoder'] == row['distortion'] == ''
-    assert (row['rate'] == '') == (row['method'] != 'pca')
-    assert (row['label_preference'] == '') == (row['method'] != 'pca')
-  known = [row for row in rows if row['method'] == 'pca'][3]
-  assert (known['latent_size'], float(known['noise'])) == ('30', 1.0)
-  assert float(known['rate']) == pytest.approx(10.397, abs=5e-4)
-  assert float(known['rate_variational']) > float(known['rate'])
-  kept = 2.3008 - float(known['label_distortion'])
-  expected = kept / (2.3008 * 10.397 / 79.78)
-  assert float(known['label_preference']) == pytest.approx(expected, rel=1e-3)
-  # A second time nothing is done, and a lost evaluation is quickly made again.
-  assert 'finished; next' in run('baselines', '--baseline=all', *flags)
-  lost = tmp_path / known['run'] / results.EVALUATION
-  before = json.loads(lost.read_text())
-  lost.unlink()
-  # The table of beta-VAEs goes on without the baselines.
-  assert 'no finished run' in run(
-    'evaluate', f'--runs_dir={tmp_path}', status=1
-  )
-  again = run('baselines', '--baseline=pca', *common, *grid)
-  assert 'R 10.397' in again
-  assert json.loads(lost.read_text()) == before
+    assert float(row['label_distortion']) < 2.6
 
 
 @pytest.mark.parametrize(
-  'signum, status', [(signal.SIGTERM, 42), (signal.SIGINT, 130)]
+  'signum, status',
+  [
+    pytest.param(signal.SIGTERM, 42, marks=pytest.mark.slow),
+    pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+  ],
 )
-def test_signals_save_and_say_how_to_resume(tmp_path, signum, status):
+def test_signals_save_and_say_how_to_resume(
+  tmp_path, prepared_quadrants, signum, status
+):
   process = start(
     'baselines',
+    '--dataset=tfds:tiny_quadrants',
+    *prepared_quadrants,
     f'--run={tmp_path}/x',
-    '--task=digit',
+    '--task=quadrant',
     '--baseline=supervised_complex',
     '--depth=2',
-    '--epochs=1000',
+    '--batch_size=16',
+    '--epochs=100000',
   )
   deadline = time.monotonic() + 120
   while not (tmp_path / 'x' / 'run.lock').exists():
@@ -214,17 +364,30 @@ def test_signals_save_and_say_how_to_resume(tmp_path, signum, status):
   assert list((tmp_path / 'x' / 'checkpoints').glob('*.index'))
 
 
-def test_search_evaluates_the_best_alone(tmp_path):
-  output = run(
+def test_search_ranks_by_validation_images(tiny, tmp_path):
+  candidates = [
+    (complex_config(epochs=epochs), Run(tmp_path / f'{epochs}'))
+    for epochs in (1, 30)
+  ]
+  ranking = supervised.search(candidates, tiny)
+  assert [config.epochs for _, config, _ in ranking] == [30, 1]
+  for value, _, trained in ranking:
+    facts = json.loads((trained.path / 'trained.json').read_text())
+    assert facts['validation_label_distortion'] == value
+    assert not trained.rows
+
+
+def test_search_evaluates_the_best_alone(tiny, tmp_path):
+  output = call(
     'baselines',
-    f'--runs_dir={tmp_path}',
-    '--task=digit',
+    '--baseline=supervised_complex',
     '--search',
     '--search_depths=1,2',
     '--search_dropouts=0',
-    '--baseline=supervised_complex',
     '--epochs=1',
-    '--batch_size=1000',
+    '--batch_size=16',
+    f'--runs_dir={tmp_path}',
+    dataset=tiny,
   )
   assert output.count('C on validation images') == 2
   values = {
@@ -232,25 +395,38 @@ def test_search_evaluates_the_best_alone(tmp_path):
     for path in tmp_path.glob('*/trained.json')
   }
   assert len(values) == 2
-  [evaluated] = tmp_path.glob(f'*/{results.EVALUATION}')
+  [evaluated] = tmp_path.glob(f'*/{EVALUATION}')
   assert evaluated.parent == min(values, key=values.get)
 
 
-def test_a_finished_directory_of_something_else_is_refused(
-  tmp_path, monkeypatch
-):
-  monkeypatch.setattr(baselines, 'folder_of', lambda config: tmp_path)
-  config = complex_config()
-  assert not baselines.is_finished(config)
-  (tmp_path / 'config.json').write_text(config.to_json())
-  rows = [dict.fromkeys(results.COLUMNS)]
-  (tmp_path / results.EVALUATION).write_text(json.dumps({'rows': rows}))
-  assert baselines.is_finished(config)
+def test_requests_become_configs():
+  common = {'dataset': 'static_mnist', 'binarization': 'static', 'seed': 1}
+  searched = [{'depth': depth} for depth in (1, 2)]
+  request = command.Request(tuple(OPTIONS), common, {'depth': 3}, searched)
+  *others, networks = request.configs('digit')
+  assert [config.baseline for [config] in others] == list(OPTIONS)[:-1]
+  assert [config.depth for config in networks] == [1, 2]
+  assert all(config.seed == 1 for config in networks)
+  # An unused option is an error only if a single baseline is requested.
+  with pytest.raises(UserError, match='pca has no option depth'):
+    command.Request(('pca',), common, {'depth': 3}).configs('digit')
+
+
+def test_a_finished_directory_of_something_else_is_refused(tmp_path):
+  config, run = complex_config(), Run(tmp_path)
+  assert not command.is_finished(config, run)
+  run.open(config)
+  assert not command.is_finished(config, run)
+  run.write_rows([{}])
+  assert command.is_finished(config, run)
   with pytest.raises(UserError, match='another config .depth: 4, not 8.'):
-    baselines.is_finished(complex_config(depth=8))
-  (tmp_path / 'config.json').write_text(Config().to_json())
-  with pytest.raises(UserError, match='is not a config'):
-    baselines.is_finished(config)
+    command.is_finished(complex_config(depth=8), run)
+  (tmp_path / 'config.json').write_text(configs.to_json(Config()))
+  with pytest.raises(UserError, match='it is of a training, not of a baseline'):
+    command.is_finished(config, run)
+  (tmp_path / 'config.json').write_text('{"baseline": "pca"}')
+  with pytest.raises(UserError, match='an earlier version of vae_info'):
+    command.is_finished(config, run)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""How fast the code is here: ratios, each taken in one run on one machine.
+"""Measures the speed of the code, as ratios of times on one machine.
 
     python -m tests.benchmark [--json=FILE] [--only=NAME]
 
-Useful floating-point operations are those of the matrix products and
-convolutions in a traced step, counted from their shapes; they are compared
-with what a large float32 product reaches in the same run. Nothing here is a
-test: the times depend on the machine and on what else it does.
+Both times of a ratio come from the same call. Useful floating-point operations
+are those of the matrix products and convolutions in a traced step, counted from
+their shapes. Their speed is compared with that of a large float32 product.
+Nothing here is a test: times depend on the machine and on what else it does.
 """
 
 import json
@@ -29,7 +29,7 @@ def define_flags() -> None:
 
 
 def seconds(function, repeats: int = 5) -> float:
-  """The least time of a call, after one that compiles it."""
+  """The shortest of several calls, seconds; a first call compiles it."""
   function()
   times = []
   for _ in range(repeats):
@@ -40,7 +40,7 @@ def seconds(function, repeats: int = 5) -> float:
 
 
 def peak() -> float:
-  """Operations per second of a 4096 x 4096 float32 product."""
+  """Floating-point operations per second of a 4096 x 4096 float32 product."""
   import tensorflow as tf
 
   size = 4096
@@ -50,7 +50,10 @@ def peak() -> float:
 
 
 def count_operations(graph) -> float:
-  """Of the products and convolutions in a graph with static shapes."""
+  """Floating-point operations of a graph's matrix products and convolutions.
+
+  The graph must have static shapes.
+  """
   total = 0
   for op in graph.get_operations():
     if op.type == 'MatMul':
@@ -71,36 +74,34 @@ def count_operations(graph) -> float:
 class Step:
   """The training step of a config, as `train` runs it."""
 
-  CALLS = 10  # Steps in one call.
+  CALLS = 10  # Steps in one call of the compiled function.
 
   def __init__(self, **kwargs):
     import tensorflow as tf
 
-    from vae_info import datasets, model as models, training
+    from vae_info import datasets, loop, training
     from vae_info.config import Config
+    from vae_info.networks import model as models
 
-    self.config = Config(**kwargs)
+    self.config = Config(steps=10_000, **kwargs)
     data = datasets.load('static_mnist').train.images[:5000]
-    strategy = training.get_strategy('one_device')
-    with strategy.scope():
+    schedule = loop.Schedule.of(self.config, len(data))
+    execution = loop.Execution()
+    with execution.strategy.scope():
       self.model = models.build(self.config, data)
-      optimizer = training.make_optimizer(
-        self.config, self.model.trainable_variables, 10_000
-      )
+      optimizer = loop.make_optimizer(schedule, self.model.trainable_variables)
       images = tf.Variable(data, trainable=False)
-    self._steps = training.make_train_steps(
-      self.config, self.model, optimizer, images, strategy
+    self._steps = training.make_steps(
+      self.config, self.model, optimizer, images, execution
     )
-    self._indices = tf.constant(
-      training.order(self.config, len(data), 0, self.CALLS)
-    )
+    self._indices = tf.constant(schedule.order(0, self.CALLS))
     self._batch = tf.constant(data[: self.config.batch_size], tf.float32)
 
   def seconds(self) -> float:
     import tensorflow as tf
 
     first = tf.constant(0)
-    call = lambda: self._steps(first, self._indices)[0].numpy()  # noqa: E731
+    call = lambda: self._steps(first, self._indices)['rate'].numpy()  # noqa: E731
     return seconds(call) / self.CALLS
 
   def operations(self) -> float:
@@ -113,8 +114,9 @@ class Step:
       with tf.GradientTape() as tape:
         encoding = self.model.encoder(batch)
         codes = encoding.sample(seed=[0, 0])
-        rates = objectives.rate(codes, encoding, self.model.marginal())
-        distortions = objectives.distortion(batch, self.model.decoder(codes))
+        rates, distortions = objectives.rate_and_distortion(
+          self.model, batch, encoding, codes
+        )
         loss = objectives.loss(rates, distortions, self.config.beta)
       return tape.gradient(loss, self.model.trainable_variables)
 
@@ -122,7 +124,7 @@ class Step:
 
 
 def utilization():
-  """Training steps against the float32 product."""
+  """Compares training steps with the float32 product."""
   for architecture, goal in (('compact', 0.6), ('paper', 0.8)):
     for precision in ('float32', 'bfloat16'):
       step = Step(architecture=architecture, precision=precision)
@@ -139,7 +141,7 @@ def utilization():
 
 
 def autoregressive():
-  """The autoregressive step against the deconvolutional one."""
+  """Compares the autoregressive step with the deconvolutional one."""
   for precision in ('float32', 'bfloat16'):
     one = Step(precision=precision).seconds()
     other = Step(decoder='autoregressive', precision=precision).seconds()
@@ -152,7 +154,7 @@ def autoregressive():
 
 
 def ranges():
-  """The step for a range of betas against that for one."""
+  """Compares the step of a multi-beta model with that for one beta."""
   for family, goal in (
     ({}, 1.15),
     ({'marginal': 'maf'}, 1.15),
@@ -161,7 +163,7 @@ def ranges():
   ):
     one = Step(precision='bfloat16', **family)
     other = Step(precision='bfloat16', beta='0.1:10', **family)
-    # In turns, since what else the machine does changes slowly.
+    # Alternates, so that slow changes in the machine's load affect both.
     times = [(one.seconds(), other.seconds()) for _ in range(3)]
     one, other = np.median(times, axis=0)
     parts = ' '.join(family.values()) or 'deconvolutional gaussian'
@@ -174,10 +176,10 @@ def ranges():
 
 
 def sampling():
-  """Cached sampling against one full pass for each position."""
+  """Compares cached sampling with one full pass for each position."""
   import tensorflow as tf
 
-  from vae_info.autoregressive import sample_by_full_passes
+  from vae_info.networks.autoregressive import sample_by_full_passes
 
   decoder = Step(decoder='autoregressive').model.decoder
   network = decoder.network.pixels
@@ -197,12 +199,12 @@ def sampling():
 
 
 def classifier():
-  """`classifiers.fit` against `tf_keras.Model.fit`, epoch by epoch."""
+  """Compares `classifiers.fit` with `tf_keras.Model.fit`, per epoch."""
   import tensorflow as tf
   import tensorflow_probability as tfp
   import tf_keras
 
-  from vae_info import classifiers
+  from vae_info.evaluation import classifiers
 
   tfd = tfp.distributions
   rng = np.random.default_rng(0)
@@ -256,7 +258,7 @@ def classifier():
 
 
 def startup():
-  """From starting `train` to the end of its first step."""
+  """Measures the time from starting `train` to the end of its first step."""
   with tempfile.TemporaryDirectory() as folder:
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -304,7 +306,7 @@ def main(argv):
         {'what': what, 'value': value, 'goal': goal, 'details': details}
       )
   if FLAGS.json:
-    from vae_info import provenance
+    from vae_info.runs import provenance
 
     content = {
       'device': provenance.device(),

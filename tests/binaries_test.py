@@ -1,59 +1,206 @@
-"""The real command lines, end to end, at tiny size."""
+"""The real command lines, end to end, on tiny models and data."""
 
 import csv
 import itertools
 import json
-import os
-import pathlib
 import re
+import shutil
 import signal
-import subprocess
-import sys
 import time
-from concurrent import futures
 
 import numpy as np
 import pytest
+import small_data
 import tensorflow as tf
+from commands import (
+  FAST_CLASSIFIER,
+  ROOT,
+  TINY,
+  call,
+  check_refusal,
+  run,
+  start,
+)
 
-from vae_info import config as configs, locks
-
-ROOT = pathlib.Path(__file__).parents[1]
-TINY = ('--latent_size=4', '--batch_size=20')
-FAST_CLASSIFIER = ('--classifier_epochs=1', '--classifier_batch_size=500')
+from vae_info import config as configs
+from vae_info.runs import locks
 
 
-def start(module, *flags, cwd=ROOT, **kwargs):
-  environment = {**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{cwd}'}
-  return subprocess.Popen(
-    [sys.executable, '-m', f'vae_info.{module}', *map(str, flags)],
-    cwd=cwd,
-    env=environment,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-    **kwargs,
+def read_table(path):
+  with open(path, newline='') as file:
+    return list(csv.DictReader(file))
+
+
+def check_row(row, entropy):
+  """Checks bounds that hold for every evaluation; returns D + R, nats."""
+  rate, distortion = float(row['rate']), float(row['distortion'])
+  for name in ('rate', 'distortion', 'label_distortion'):
+    assert float(row[f'{name}_stderr']) > 0
+  assert float(row['label_entropy']) == pytest.approx(entropy, abs=1e-4)
+  assert float(row['label_distortion']) > entropy - rate
+  assert 0 <= float(row['label_accuracy']) <= 1
+  assert float(row['train_seconds']) > 0
+  assert row['method'] == 'vae'
+  assert int(row['step']) == 2
+  return rate + distortion
+
+
+def label_entropy(labels):
+  shares = np.bincount(labels) / len(labels)
+  return -np.sum(shares * np.log(shares))
+
+
+def test_from_a_sweep_to_the_table(tmp_path, prepared_quadrants):
+  """Commands run as processes, on a new data set that a user has prepared."""
+  runs = f'--runs_dir={tmp_path}'
+  sweep = ('--sweep=smoke', '--engine=serial', runs, *prepared_quadrants)
+  sweep += ('--filter=encoder=conv,decoder=deconvolutional,marginal=gaussian',)
+  extra = ('--dataset=tfds:tiny_quadrants', '--steps=2')
+  assert '1 runs, 1 of them to do' in run('launch.sweep', *sweep, '--', *extra)
+  assert '0 running, 1 done, 0 failed' in run('launch.status', runs)
+  [folder] = tmp_path.iterdir()
+  again = (f'--run={folder}', *prepared_quadrants)
+  fewer = ('--classifier_hidden=7', *FAST_CLASSIFIER)
+  call('train_classifier', *again, *fewer)
+  assert 'D+R' in call('evaluate', *again, '--entropy_estimate=14')
+  run('results', runs, f'--output={tmp_path}/results.csv')
+  [row] = read_table(tmp_path / 'results.csv')
+  _, labels = small_data.draw(53, 2)
+  check_row(row, label_entropy(labels))
+  assert row['task'] == 'quadrant'
+  assert row['classifier'] == 'mlp 7'  # The stored classifier was used.
+  assert float(row['label_preference_stderr']) > 0
+
+
+def train_here(folder, digits, *words):
+  call(
+    'train', f'--runs_dir={folder}', '--steps=2', *TINY, *words, dataset=digits
   )
 
 
-def run(module, *flags, status=0, **kwargs):
-  """Runs a command to its end; returns what it printed."""
-  process = start(module, *flags, **kwargs)
-  output, errors = process.communicate(timeout=600)
-  assert process.returncode == status, output + errors
-  return output if status == 0 else errors
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'encoder, decoder, marginal',
+  list(
+    itertools.product(configs.ENCODERS, configs.DECODERS, configs.MARGINALS)
+  ),
+)
+def test_every_combination_reaches_the_table(
+  tmp_path, digits, encoder, decoder, marginal
+):
+  parts = {'encoder': encoder, 'decoder': decoder, 'marginal': marginal}
+  train_here(
+    tmp_path, digits, *(f'--{key}={value}' for key, value in parts.items())
+  )
+  runs = f'--runs_dir={tmp_path}'
+  fast = ('--num_samples=1', *FAST_CLASSIFIER)
+  assert 'D+R' in call('evaluate', runs, *fast, dataset=digits)
+  call('results', runs, f'--output={tmp_path}/results.csv')
+  [row] = read_table(tmp_path / 'results.csv')
+  assert parts.items() <= row.items()
+  assert row['task'] == 'digit'
+  # No published model describes the test images in fewer nats.
+  assert check_row(row, label_entropy(digits.test.labels['digit'])) > 79
+  assert (tmp_path / row['run'] / 'evaluation.json').is_file()
 
 
-def check_refusal(folder, module, flags, message):
-  """A command ends with one line; '{}' in its flags becomes a place."""
-  if not any('{}' in flag for flag in flags):
-    # A mistyped flag is answered before TensorFlow is imported, which alone
-    # takes seconds: here, importing it would be a traceback.
-    (folder / 'tensorflow.py').write_text('raise AssertionError')
-  flags = [flag.format(folder / 'x') for flag in flags]
-  errors = run(module, *flags, status=1, cwd=folder)
-  assert message in errors
-  assert 'Traceback' not in errors
+@pytest.mark.slow
+@pytest.mark.parametrize('decoder', configs.DECODERS)
+def test_the_papers_networks_and_the_other_flags(tmp_path, digits, decoder):
+  """Trains with all options at once that no other test uses."""
+  flags = ('--architecture=paper', '--precision=bfloat16', '--seed=3')
+  flags += ('--lr_schedule=paper', '--kl_annealing_epochs=0.1')
+  flags += ('--strategy=mirrored', f'--decoder={decoder}')
+  train_here(tmp_path, digits, *flags)
+  runs = f'--runs_dir={tmp_path}'
+  fast = ('--num_samples=1', '--classifier=linear', '--task=digit')
+  output = call('evaluate', runs, *fast, *FAST_CLASSIFIER, dataset=digits)
+  assert 'D+R' in output
+  [row] = evaluation(next(tmp_path.iterdir()))
+  assert check_row(row, label_entropy(digits.test.labels['digit'])) > 79
+  assert row['classifier'] == 'linear'
+
+
+@pytest.mark.slow
+def test_the_bundled_data_whole(tmp_path):
+  """README's first command with fewer steps, on all 10,000 test images."""
+  runs = f'--runs_dir={tmp_path}'
+  run('train', runs, '--steps=2', *TINY)
+  run('evaluate', runs, '--num_samples=1', *FAST_CLASSIFIER)
+  run('results', runs, f'--output={tmp_path}/results.csv')
+  [row] = read_table(tmp_path / 'results.csv')
+  assert check_row(row, 2.30085) > 79
+  assert row['input_entropy'] == '79.78'
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory, digits):
+  """An evaluated run on digits, alone in its folder."""
+  folder = tmp_path_factory.mktemp('runs')
+  train_here(folder, digits)
+  fast = ('--num_samples=1', *FAST_CLASSIFIER)
+  call('evaluate', f'--runs_dir={folder}', *fast, dataset=digits)
+  [run] = folder.iterdir()
+  return run
+
+
+def evaluation(run):
+  return json.loads((run / 'evaluation.json').read_text())['rows']
+
+
+def test_the_numbers_of_a_run_are_possible(finished, digits):
+  [row] = evaluation(finished)
+  assert check_row(row, label_entropy(digits.test.labels['digit'])) > 79
+
+
+def test_a_second_time_there_is_nothing_to_do(finished):
+  assert 'every finished run has its evaluation' in call(
+    'evaluate', f'--runs_dir={finished.parent}'
+  )
+  assert 'is finished' in call('train', f'--run={finished}')
+
+
+def test_one_run_again_with_its_own_classifier(finished, digits):
+  flags = (f'--run={finished}', '--task=digit', '--classifier_hidden=7')
+  call('train_classifier', *flags, *FAST_CLASSIFIER, dataset=digits)
+  with locks.lock(finished):
+    refused = call('train_classifier', f'--run={finished}', status=75)
+  assert 'in use' in refused
+  call('evaluate', f'--run={finished}', '--num_samples=1', dataset=digits)
+  [row] = evaluation(finished)
+  assert row['classifier'] == 'mlp 7'
+
+
+def test_rate_and_distortion_do_not_depend_on_the_batch(finished, digits):
+  values = []
+  for size in (10_000, 333):
+    flags = ('--num_samples=1', f'--eval_batch_size={size}')
+    call('evaluate', f'--run={finished}', *flags, dataset=digits)
+    [row] = evaluation(finished)
+    values.append([row['rate'], row['distortion'], row['label_distortion']])
+  np.testing.assert_allclose(values[0], values[1], rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('marginal', ['gaussian', 'vampprior'])
+def test_a_range_of_betas_from_one_training(tmp_path, digits, marginal):
+  """Each beta has a row; a later evaluation at other betas keeps old rows."""
+  train_here(tmp_path, digits, '--beta=0.10:10.0', f'--marginal={marginal}')
+  [folder] = tmp_path.iterdir()
+  assert '_beta0.1-10_seed0' in folder.name
+  fast = ('--num_samples=1', *FAST_CLASSIFIER)
+  evaluate = ('evaluate', f'--runs_dir={tmp_path}', *fast)
+  call(*evaluate, '--betas=0.1,2', dataset=digits)
+  assert 'every finished run' in call(*evaluate, '--betas=2')
+  call(*evaluate, '--betas=0.5', dataset=digits)
+  call('results', f'--runs_dir={tmp_path}', f'--output={tmp_path}/results.csv')
+  rows = read_table(tmp_path / 'results.csv')
+  assert [float(row['beta']) for row in rows] == [0.1, 0.5, 2]
+  assert {row['beta_trained'] for row in rows} == {'0.1:10'}
+  assert len({row['rate'] for row in rows}) == 3
+  beyond = ('evaluate', f'--run={folder}', '--betas=0.05')
+  errors = call(*beyond, status=1, dataset=digits)
+  assert 'was trained for betas 0.1 to 10, not for 0.05' in errors
 
 
 def final_weights(run_dir):
@@ -62,141 +209,23 @@ def final_weights(run_dir):
   return {
     name: reader.get_tensor(name)
     for name in reader.get_variable_to_shape_map()
-    # Bookkeeping: the time it took, and how often it was saved.
+    # These differ between runs: the training's time, and the count of saves.
     if not name.startswith(('seconds', 'save_counter', '_CHECKPOINTABLE'))
   }
 
 
-@pytest.fixture(scope='module')
-def runs_dir(tmp_path_factory):
-  """Every encoder x decoder x marginal, trained, evaluated and gathered."""
-  folder = tmp_path_factory.mktemp('runs')
-
-  def train(parts):
-    encoder, decoder, marginal = parts
-    run(
-      'train',
-      f'--runs_dir={folder}',
-      f'--encoder={encoder}',
-      f'--decoder={decoder}',
-      f'--marginal={marginal}',
-      '--steps=2',
-      *TINY,
-    )
-
-  # Two at a time: what they do is mostly to start.
-  with futures.ThreadPoolExecutor(2) as pool:
-    combinations = itertools.product(
-      configs.ENCODERS, configs.DECODERS, configs.MARGINALS
-    )
-    list(pool.map(train, combinations))
-  table = run(
-    'evaluate', f'--runs_dir={folder}', '--num_samples=1', *FAST_CLASSIFIER
-  )
-  assert 'D+R' in table
-  run('results', f'--runs_dir={folder}', f'--output={folder}/results.csv')
-  return folder
-
-
-def test_every_combination_reaches_the_table(runs_dir):
-  with open(runs_dir / 'results.csv', newline='') as file:
-    rows = list(csv.DictReader(file))
-  told = {(row['encoder'], row['decoder'], row['marginal']) for row in rows}
-  assert len(rows) == len(told) == 16
-  for row in rows:
-    assert row['method'] == 'vae'
-    assert row['task'] == 'digit'
-    assert int(row['step']) == 2
-    assert (runs_dir / row['run'] / 'evaluation.json').is_file()
-    rate, distortion = float(row['rate']), float(row['distortion'])
-    label_distortion = float(row['label_distortion'])
-    for name in ('rate', 'distortion', 'label_distortion'):
-      assert float(row[f'{name}_stderr']) > 0
-    # No published model describes the test images in fewer nats.
-    assert rate + distortion > 79
-    assert label_distortion > float(row['label_entropy']) - rate
-    assert 0 <= float(row['label_accuracy']) <= 1
-    assert float(row['train_seconds']) > 0
-
-
-def test_a_second_time_there_is_nothing_to_do(runs_dir):
-  assert 'every finished run has its evaluation' in run(
-    'evaluate', f'--runs_dir={runs_dir}'
-  )
-  finished = next(path for path in runs_dir.iterdir() if path.is_dir())
-  assert 'is finished' in run('train', f'--run={finished}')
-
-
-def test_one_run_again_with_its_own_classifier(runs_dir):
-  finished = next(path for path in runs_dir.iterdir() if path.is_dir())
-  run(
-    'train_classifier',
-    f'--run={finished}',
-    '--task=digit',
-    '--classifier_hidden=7',
-    *FAST_CLASSIFIER,
-  )
-  with locks.lock(finished):
-    refused = run('train_classifier', f'--run={finished}', status=75)
-  assert 'in use' in refused
-  run('evaluate', f'--run={finished}', '--num_samples=1')
-  content = json.loads((finished / 'evaluation.json').read_text())
-  assert content['rows'][0]['classifier'] == 'mlp 7'
-
-
-def test_rate_and_distortion_do_not_depend_on_the_batch(runs_dir):
-  finished = next(path for path in runs_dir.iterdir() if path.is_dir())
-  values = []
-  for size in (10_000, 333):
-    run(
-      'evaluate',
-      f'--run={finished}',
-      '--num_samples=1',
-      f'--eval_batch_size={size}',
-    )
-    row = json.loads((finished / 'evaluation.json').read_text())['rows'][0]
-    values.append([row['rate'], row['distortion'], row['label_distortion']])
-  np.testing.assert_allclose(values[0], values[1], rtol=1e-5)
-
-
-def test_a_range_of_betas_from_one_training(tmp_path):
-  """A row for each beta; those that are left out later keep theirs."""
-  run(
-    'train',
-    f'--runs_dir={tmp_path}',
-    '--beta=0.10:10.0',
-    '--marginal=vampprior',
-    '--steps=2',
-    *TINY,
-  )
-  [folder] = tmp_path.iterdir()
-  assert '_beta0.1-10_seed0' in folder.name
-  fast = ('--num_samples=1', *FAST_CLASSIFIER)
-  evaluate = ('evaluate', f'--runs_dir={tmp_path}', *fast)
-  run(*evaluate, '--betas=0.1,2')
-  assert 'every finished run' in run(*evaluate, '--betas=2')
-  run(*evaluate, '--betas=2,0.5')
-  run('results', f'--runs_dir={tmp_path}', f'--output={tmp_path}/results.csv')
-  with open(tmp_path / 'results.csv', newline='') as file:
-    rows = list(csv.DictReader(file))
-  assert [float(row['beta']) for row in rows] == [0.1, 0.5, 2]
-  assert {row['beta_trained'] for row in rows} == {'0.1:10'}
-  assert len({row['rate'] for row in rows}) == 3
-  errors = run(*evaluate, f'--run={folder}', '--betas=0.05', status=1)
-  assert 'was trained for betas 0.1 to 10, not for 0.05' in errors
-
-
+@pytest.mark.slow
 def test_killed_at_any_moment_and_resumed_it_is_the_same(tmp_path):
   flags = (*TINY, '--steps=120', '--marginal=maf', '--steps_per_call=3')
-  flags += ('--beta=0.1:10',)  # The longest way: what one beta has, and more.
+  flags += ('--beta=0.1:10',)  # A range runs all code of one beta, and more.
   run('train', f'--run={tmp_path}/whole', *flags, '--checkpoint_minutes=9')
   parts = tmp_path / 'parts'
   kills = 0
   for delay in (0.3, 0.0, 0.7, 0.1):
     seen = set((parts / 'checkpoints').glob('*.index'))
     process = start('train', f'--run={parts}', *flags, '--checkpoint_minutes=0')
-    deadline = time.monotonic() + 120
-    # As soon as it has gone on beyond what it found, and a little later.
+    deadline = time.monotonic() + 300
+    # Kills it `delay` seconds after the first new checkpoint.
     while process.poll() is None and time.monotonic() < deadline:
       if set((parts / 'checkpoints').glob('*.index')) - seen:
         time.sleep(delay)
@@ -215,16 +244,17 @@ def test_killed_at_any_moment_and_resumed_it_is_the_same(tmp_path):
 
 @pytest.fixture
 def busy(tmp_path):
-  """A training that goes on until it is stopped, and its directory."""
+  """A training that runs until it is stopped, and its run directory."""
   folder = tmp_path / 'run'
   process = start(
     'train',
     f'--run={folder}',
     '--steps=100000',
+    '--steps_per_call=5',
     '--checkpoint_minutes=0',
     *TINY,
   )
-  deadline = time.monotonic() + 120
+  deadline = time.monotonic() + 300
   while not list((folder / 'checkpoints').glob('*.index')):
     assert process.poll() is None, process.communicate()
     assert time.monotonic() < deadline
@@ -235,28 +265,24 @@ def busy(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'signum, status', [(signal.SIGTERM, 42), (signal.SIGINT, 130)]
+  'signum, status',
+  [
+    (signal.SIGTERM, 42),
+    pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+  ],
 )
-def test_signals_save_and_say_how_to_resume(busy, signum, status):
+def test_others_are_refused_and_a_signal_saves(busy, signum, status):
   process, folder = busy
+  errors = call('train', f'--run={folder}', status=75)
+  assert f'in use by another process (pid {process.pid})' in errors
+  errors = call('evaluate', f'--run={folder}', status=1)
+  assert 'is not finished' in errors
   process.send_signal(signum)
   _, errors = process.communicate(timeout=60)
   assert process.returncode == status
   assert 'The same command resumes it' in errors
   assert 'Traceback' not in errors
   assert not (folder / 'finished.json').exists()
-
-
-def test_a_second_process_is_refused(busy):
-  process, folder = busy
-  errors = run('train', f'--run={folder}', status=75)
-  assert f'in use by another process (pid {process.pid})' in errors
-
-
-def test_an_unfinished_run_is_not_evaluated(busy):
-  _, folder = busy
-  errors = run('evaluate', f'--run={folder}', status=1)
-  assert 'is not finished' in errors
 
 
 @pytest.mark.parametrize(
@@ -289,25 +315,26 @@ def test_mistakes_get_one_clear_line(tmp_path, module, flags, message):
   check_refusal(tmp_path, module, flags, message)
 
 
-def test_a_run_directory_with_another_config_is_refused(runs_dir):
-  finished = next(path for path in runs_dir.iterdir() if path.is_dir())
-  errors = run('train', f'--run={finished}', '--beta=3', status=1)
+def test_a_run_directory_with_another_config_is_refused(finished):
+  errors = call('train', f'--run={finished}', '--beta=3', status=1)
   assert 'another config (beta: 1.0, not 3.0)' in errors
 
 
-def test_a_run_without_a_readable_checkpoint_is_told(runs_dir, tmp_path):
-  import shutil
-
-  finished = next(path for path in runs_dir.iterdir() if path.is_dir())
+def test_a_run_without_a_readable_checkpoint_is_told(
+  finished, digits, tmp_path
+):
   copy = tmp_path / 'copy'
   shutil.copytree(finished, copy)
   for file in (copy / 'checkpoints').glob('*.index'):
     file.write_bytes(b'')
-  errors = run('evaluate', f'--run={copy}', status=1)
+  evaluate = ('evaluate', f'--run={copy}')
+  errors = call(*evaluate, status=1, dataset=digits)
   assert 'is readable' in errors
   assert 'Traceback' not in errors
   shutil.rmtree(copy / 'checkpoints')
-  assert 'has no checkpoint' in run('evaluate', f'--run={copy}', status=1)
+  assert 'there is no checkpoint in' in call(
+    *evaluate, status=1, dataset=digits
+  )
 
 
 @pytest.mark.parametrize(
@@ -322,19 +349,17 @@ def test_help_tells_every_flag_in_a_sentence(module):
     assert flag[1][0].isupper() or flag[1].startswith('<'), flag
 
 
-def test_the_network_in_the_readme_trains(tmp_path):
+@pytest.mark.slow
+def test_the_network_in_the_readme_trains(tmp_path, digits, monkeypatch):
   text = (ROOT / 'README.md').read_text()
   code = re.search(r'```python\n# my_networks.py\n(.*?)```', text, re.DOTALL)
   (tmp_path / 'my_networks.py').write_text(code.group(1))
   flags = re.search(r'--\w+=my_networks:\w+', text).group()
   folder = tmp_path / 'run'
+  # The module is in the user's working directory, outside this repository.
   run('train', f'--run={folder}', flags, '--steps=2', *TINY, cwd=tmp_path)
   config = json.loads((folder / 'config.json').read_text())
   assert 'my_networks:' in json.dumps(config)
-  assert 'D+R' in run(
-    'evaluate',
-    f'--run={folder}',
-    '--num_samples=1',
-    *FAST_CLASSIFIER,
-    cwd=tmp_path,
-  )
+  monkeypatch.syspath_prepend(tmp_path)
+  evaluate = ('evaluate', f'--run={folder}', '--num_samples=1')
+  assert 'D+R' in call(*evaluate, *FAST_CLASSIFIER, dataset=digits)

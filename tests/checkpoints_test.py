@@ -1,15 +1,13 @@
-"""Checkpoints: damage is skipped, a mismatch is told, a lock holds."""
+"""Checkpoints: damage is skipped, and a mismatch is reported."""
 
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_info import checkpoints, locks
-from vae_info.config import Config, UserError
+from vae_info.errors import UserError
+from vae_info.runs import checkpoints
 
 
 class Net(tf.Module):
@@ -25,7 +23,7 @@ def make(directory: pathlib.Path, size=3):
 
 
 def saved(directory):
-  """A directory with checkpoints of steps 1 and 2, filled with the step."""
+  """Saves checkpoints of steps 1 and 2, whose weights equal the step."""
   checkpoint, manager = make(directory)
   for step in (1, 2):
     checkpoint.model.kernel.assign(tf.fill([3], float(step)))
@@ -56,7 +54,7 @@ def test_a_damaged_one_is_skipped_and_named(tmp_path, caplog, suffix, damage):
   file = tmp_path / f'ckpt-2.{suffix}'
   content = bytearray(file.read_bytes())
   if damage == 'flip':
-    # In the middle of the tensors, or of the table that lists them.
+    # Flips bits in a tensor, or in the table that lists the tensors.
     content[4] ^= 0xFF
   file.write_bytes(
     {'cut': content[: len(content) // 2], 'flip': content, 'empty': b''}[damage]
@@ -110,10 +108,10 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
   np.testing.assert_array_equal(restore(tmp_path)[1], [2, 2, 2])
 
 
-def test_a_disk_that_refuses_is_told(tmp_path):
+def test_a_disk_that_refuses_is_reported(tmp_path):
   saved(tmp_path / 'good')
   _, manager = make(tmp_path / 'good')
-  # A file where the folder was: nothing can be written, not even by root.
+  # A file replaces the folder, so that not even root can write there.
   (tmp_path / 'good').rename(tmp_path / 'moved')
   (tmp_path / 'good').write_text('')
   with pytest.raises(UserError, match='cannot write a checkpoint'):
@@ -121,55 +119,10 @@ def test_a_disk_that_refuses_is_told(tmp_path):
 
 
 def test_a_finished_run_has_its_last_step_or_none(tmp_path):
-  saved(tmp_path / 'checkpoints')
-  checkpoints.finish(tmp_path, {'step': 2})
+  saved(tmp_path)
   model = Net()
-  checkpoints.restore_model(model, tmp_path)
+  checkpoints.restore_step(model, tmp_path, 2)
   np.testing.assert_array_equal(model.kernel, [2, 2, 2])
-  (tmp_path / 'checkpoints' / 'ckpt-2.index').write_bytes(b'')
+  (tmp_path / 'ckpt-2.index').write_bytes(b'')
   with pytest.raises(UserError, match='last step, 2, .* delete finished.json'):
-    checkpoints.restore_model(model, tmp_path)
-
-
-@pytest.mark.parametrize('text', ['', '{}', '[1]', '{"step": "x"}'])
-def test_a_damaged_mark_of_completeness_is_told(tmp_path, text):
-  (tmp_path / 'finished.json').write_text(text)
-  with pytest.raises(UserError, match='finished.json is damaged'):
-    checkpoints.read_finished(tmp_path)
-
-
-def test_a_run_directory_keeps_its_config(tmp_path):
-  run = tmp_path / 'run'
-  checkpoints.open_run(run, Config(beta=0.5))
-  checkpoints.open_run(run, Config(beta=0.5))
-  with pytest.raises(UserError, match='another config .beta: 0.5, not 2.0'):
-    checkpoints.open_run(run, Config(beta=2.0))
-
-
-def test_a_folder_of_something_else_is_not_taken(tmp_path):
-  (tmp_path / 'thesis.tex').write_text('')
-  with pytest.raises(UserError, match='thesis.tex but no config.json'):
-    checkpoints.open_run(tmp_path, Config())
-
-
-def test_a_second_process_is_refused_until_the_first_ends(tmp_path):
-  code = (
-    'import pathlib, sys; from vae_info import locks\n'
-    f'with locks.lock(pathlib.Path({str(tmp_path)!r})):\n'
-    '  print("locked", flush=True); sys.stdin.read()'
-  )
-  holder = subprocess.Popen(
-    [sys.executable, '-c', code],
-    stdin=subprocess.PIPE,
-    stdout=subprocess.PIPE,
-  )
-  assert holder.stdout.readline() == b'locked\n'
-  with (
-    pytest.raises(UserError, match=f'in use .*pid {holder.pid}'),
-    locks.lock(tmp_path),
-  ):
-    raise AssertionError('two processes hold the lock')
-  holder.kill()
-  holder.wait()
-  with locks.lock(tmp_path):
-    assert (tmp_path / 'run.lock').read_text().strip().isdigit()
+    checkpoints.restore_step(model, tmp_path, 2)

@@ -1,40 +1,59 @@
-"""What the tests share: quiet TensorFlow, two virtual CPUs, a tiny data set."""
+"""Sets up all tests: quiet TensorFlow, two virtual CPUs, small data sets."""
 
 import os
+import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-import numpy as np
 import pytest
-import tensorflow as tf
+import small_data
 
 from vae_info import datasets
 
-tf.config.set_logical_device_configuration(
-  tf.config.list_physical_devices('CPU')[0],
-  [tf.config.LogicalDeviceConfiguration()] * 2,
-)
+
+def pytest_collection_finish(session):
+  """Makes two virtual CPUs, if the collected tests use TensorFlow.
+
+  It does not import TensorFlow itself, which takes seconds. Tests of figures
+  and sweeps do without it, and so does the process that only hands out tests.
+  """
+  del session
+  if 'tensorflow' in sys.modules:
+    tf = sys.modules['tensorflow']
+    tf.config.set_logical_device_configuration(
+      tf.config.list_physical_devices('CPU')[0],
+      [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
 
 
 def make_split(count: int, seed: int) -> datasets.Split:
-  """8x8 images of one of four quadrants, noisy; the label is the quadrant."""
-  rng = np.random.default_rng(seed)
-  labels = rng.integers(0, 4, count).astype(np.int32)
-  images = rng.random([count, 8, 8, 1]) < 0.05
-  for image, label in zip(images, labels, strict=True):
-    row, column = 4 * (label // 2), 4 * (label % 2)
-    image[row : row + 4, column : column + 4] ^= True
-  return datasets.Split(images.astype(np.uint8), {'quadrant': labels})
+  images, labels = small_data.draw(count, seed)
+  return datasets.Split(images, {'quadrant': labels})
 
 
 @pytest.fixture(scope='session')
 def tiny() -> datasets.Dataset:
   """64 training images, and splits that no batch size divides."""
   return datasets.Dataset(
-    name='static_mnist',  # The config knows no other name.
+    name='static_mnist',  # A name that a config accepts.
     train=make_split(64, 0),
     validation=make_split(17, 1),
     test=make_split(53, 2),
     num_classes={'quadrant': 4},
     entropy_estimate=None,
   )
+
+
+@pytest.fixture(scope='session')
+def digits() -> datasets.Dataset:
+  """The bundled MNIST, cut: 1,000 images to train on and 500 to test."""
+  whole = datasets.load('static_mnist')
+  return small_data.cut(whole, train=1_000, validation=500, test=500)
+
+
+@pytest.fixture(scope='session')
+def prepared_quadrants(tmp_path_factory) -> tuple[str, ...]:
+  """Prepares `tfds:tiny_quadrants`; the flags that say where it lies."""
+  folder = tmp_path_factory.mktemp('quadrants')
+  small_data.prepare(folder)
+  return f'--data_dir={folder}', f'--cache_dir={folder}/cache'

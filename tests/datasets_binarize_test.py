@@ -1,4 +1,4 @@
-"""From intensities to pixels of 0 and 1."""
+"""Binarization: from intensities to pixels of 0 and 1."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The cache: keyed, whole or absent, rebuilt when damaged, shared in peace."""
+"""The cache: keys, atomic writes, damage, and use by several processes."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 class Maker:
-  """Counts how often arrays were made."""
+  """Makes arrays, and counts how often."""
 
   def __init__(self):
     self.calls = 0
@@ -123,5 +123,5 @@ def test_two_processes_at_once_both_end_well(tmp_path):
     for _ in range(3)
   ]
   assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
-  # The others waited, and read what the first one wrote.
+  # Only the first made the arrays; the others waited and read them.
   assert (tmp_path / 'calls').read_text() == 'x'

@@ -1,4 +1,4 @@
-"""Every kind of data set by the real command lines, at tiny size."""
+"""Every kind of data set through the real command lines, with tiny models."""
 
 import csv
 import json
@@ -6,8 +6,10 @@ import pathlib
 
 import numpy as np
 import pytest
-from binaries_test import FAST_CLASSIFIER, TINY, check_refusal, run
+import small_data
+from commands import FAST_CLASSIFIER, TINY, call, check_refusal
 
+from vae_info import datasets
 from vae_info.datasets import binarized_mnist, static_mnist
 
 DATA = pathlib.Path(__file__).parents[2] / 'shared/data'
@@ -28,7 +30,7 @@ BINARIZATIONS = {
 
 @pytest.fixture(scope='module')
 def places(tmp_path_factory):
-  """Flags that tell where data and cache are, both as a user has them."""
+  """Flags for the folders of data and cache, laid out as a user's are."""
   data_dir = tmp_path_factory.mktemp('data')
   cache_dir = tmp_path_factory.mktemp('cache')
   for name in ('mnist', 'binarized_mnist', 'omniglot'):
@@ -42,7 +44,7 @@ def places(tmp_path_factory):
 
 
 def _put_labels_in_cache(data_dir, cache_dir):
-  """Other images and labels: to recover the real ones takes too long here."""
+  """Fills the cache with stand-ins, since recovering labels takes too long."""
   static = static_mnist.read()
   digits = {
     f'{split}/digit': labels.astype(np.uint8)
@@ -59,23 +61,37 @@ def _put_labels_in_cache(data_dir, cache_dir):
 
 
 @pytest.fixture(scope='module')
-def runs_dir(tmp_path_factory, places):
-  """A run of each kind, trained, evaluated and gathered."""
+def few_to_train_on():
+  """Cuts training sets to 2,000 images; test sets stay whole."""
+  load = datasets.load
+
+  def load_less(*args, **kwargs):
+    return small_data.cut(load(*args, **kwargs), train=2_000)
+
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(datasets, 'load', load_less)
+    yield
+
+
+@pytest.fixture(scope='module')
+def runs_dir(tmp_path_factory, places, few_to_train_on):
+  """A folder with a run of each kind, trained and evaluated, and the table."""
   folder = tmp_path_factory.mktemp('runs')
   runs = f'--runs_dir={folder}'
   for dataset, binarization in BINARIZATIONS.items():
     flags = (f'--dataset={dataset}', f'--binarization={binarization}')
-    run('train', runs, *places, *flags, '--steps=2', *TINY)
-  table = run('evaluate', runs, *places, '--num_samples=1', *FAST_CLASSIFIER)
+    call('train', runs, *places, *flags, '--steps=2', *TINY)
+  table = call('evaluate', runs, *places, '--num_samples=1', *FAST_CLASSIFIER)
   assert 'D+R' in table
-  run('results', runs, f'--output={folder}/results.csv')
+  call('results', runs, f'--output={folder}/results.csv')
   return folder
 
 
+@pytest.mark.slow
 def test_every_kind_reaches_the_table(runs_dir):
   with open(runs_dir / 'results.csv', newline='') as file:
     rows = list(csv.DictReader(file))
-  # Omniglot's two tasks are of one run each.
+  # One run gives both rows of Omniglot, one for each task.
   assert len({row['run'] for row in rows}) == 4
   assert [
     (row['dataset'], row['task'], row['input_entropy']) for row in rows
@@ -97,18 +113,19 @@ def test_every_kind_reaches_the_table(runs_dir):
     assert float(row['label_distortion']) > entropy - float(row['rate'])
 
 
+@pytest.mark.slow
 def test_one_task_again_leaves_the_other_its_row(runs_dir, places):
   finished = next(runs_dir.glob('omniglot_conv*'))
   flags = (f'--run={finished}', *places)
   one = (*flags, '--task=character')
-  run('train_classifier', *one, '--classifier_hidden=5', *FAST_CLASSIFIER)
-  run('evaluate', *one, '--num_samples=1', '--entropy_estimate=91.5')
+  call('train_classifier', *one, '--classifier_hidden=5', *FAST_CLASSIFIER)
+  call('evaluate', *one, '--num_samples=1', '--entropy_estimate=91.5')
   content = json.loads((finished / 'evaluation.json').read_text())
   assert [
     (row['task'], row['classifier'], row['input_entropy'])
     for row in content['rows']
   ] == [('alphabet', 'mlp 200-200', 89.83), ('character', 'mlp 5', 91.5)]
-  errors = run('evaluate', *flags, '--task=digit', status=1)
+  errors = call('evaluate', *flags, '--task=digit', status=1)
   assert "unknown task 'digit' of omniglot; expected one of alpha" in errors
 
 

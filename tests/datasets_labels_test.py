@@ -24,7 +24,7 @@ TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 
 def test_matches_are_those_of_the_formula(monkeypatch):
-  monkeypatch.setattr(naive_bayes, 'BLOCK', 7)  # Which does not divide 30.
+  monkeypatch.setattr(naive_bayes, 'BLOCK', 7)  # It does not divide 30.
   rng = np.random.default_rng(0)
   originals = rng.integers(0, 256, [40, 3, 4, 1]).astype(np.uint8)
   images = rng.integers(0, 2, [30, 3, 4, 1]).astype(np.uint8)
@@ -47,10 +47,10 @@ def test_each_image_finds_the_original_it_was_drawn_from():
 
 
 def two_digits():
-  """Each of ten rows is the bright one in two; it is their label."""
+  """Twenty images with one bright row, which is the label; two of each."""
   originals = np.zeros([20, 10, 10, 1], np.uint8)
   originals[np.arange(20), np.arange(20) % 10] = 255
-  originals[10:, :, 0] = 0  # Shorter, so that no two are the same.
+  originals[10:, :, 0] = 0  # Shorter rows, so that no two images are the same.
   return originals, (np.arange(20) % 10).astype(np.uint8)
 
 
@@ -101,7 +101,7 @@ def test_the_report_tells_counts_margins_and_repeats():
   assert 'counts of digits 0 to 9: 2 2 2 2 2 2 2 2 2 2' in text
   assert "  they are MNIST's" in text
   assert "1 of them disagree with MNIST's counts" in text
-  # Of 20 originals, 0 and 2 to 9 are matched, each in both splits.
+  # Both splits match the originals 0 and 2 to 9, out of 20.
   assert 'originals matched more than once: 9, never: 11' in text
 
 
@@ -135,7 +135,7 @@ def test_original_binarisation_finds_one_original_for_each(mnist_test):
 
 @needs_data
 def test_everything_is_cached_and_loaded_as_it_was(tmp_path, monkeypatch):
-  """With the slow parts replaced: their result is what the cache holds."""
+  """The cache holds the result of the slow parts, which are replaced here."""
   static = static_mnist.read()
   made = {
     f'{split}/digit': digits.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Omniglot in both its forms: layout of the file, orientation, numbers."""
+"""Omniglot in both its forms: the file's layout, orientation, and counts."""
 
 import pathlib
 import urllib.request
@@ -8,8 +8,8 @@ import pytest
 import scipy.io
 
 from vae_info import datasets
-from vae_info.config import UserError
 from vae_info.datasets import omniglot, omniglot_lake, tfds_source
+from vae_info.errors import UserError
 
 DATA = pathlib.Path(__file__).parents[2] / 'shared/data'
 STAND_IN = DATA / 'omniglot/chardata_from_lake.mat'
@@ -136,7 +136,7 @@ def test_hold_out_is_a_fixed_shuffle():
 
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
-  """The file that stands in for Burda's, where a user would have that."""
+  """A folder with a stand-in for Burda's file, at the path a user would use."""
   folder = tmp_path_factory.mktemp('data')
   (folder / 'omniglot').mkdir()
   (folder / 'omniglot/chardata.mat').symlink_to(STAND_IN)
@@ -159,7 +159,7 @@ def test_splits_and_tasks(data_dir):
   assert dataset.num_classes == {'alphabet': 50, 'character': 1623}
   characters = dataset.train.labels['character']
   assert len(np.unique(characters)) == 1623
-  # In order: a later alphabet has later characters.
+  # Characters are numbered in the order of their alphabets.
   order = np.argsort(characters)
   assert np.all(np.diff(dataset.train.labels['alphabet'][order]) >= 0)
   assert dataset.entropy_estimate == 89.83
@@ -181,7 +181,7 @@ def test_binarizations(data_dir):
   np.testing.assert_array_equal(threshold.train.images, intensities > 127)
   grey = (intensities > 100) & (intensities < 156)
   assert static.train.images[grey].mean() == pytest.approx(0.5, abs=0.01)
-  # The published number is about pixels that were drawn.
+  # The published number holds for pixels that were drawn at random.
   assert threshold.entropy_estimate is None
 
 
@@ -195,6 +195,7 @@ def lake(lake_cache):
   return datasets.load('omniglot_lake', str(LAKE), lake_cache, 'dynamic')
 
 
+@pytest.mark.slow
 @needs_lake
 def test_lake_splits_and_tasks(lake):
   for split, size in (
@@ -216,6 +217,7 @@ def test_lake_splits_and_tasks(lake):
   assert np.median(lake.train_intensities) == 0
 
 
+@pytest.mark.slow
 @needs_lake
 def test_lake_numbers_agree_with_the_names(lake):
   builder = tfds_source.find('omniglot', str(LAKE))
@@ -228,10 +230,11 @@ def test_lake_numbers_agree_with_the_names(lake):
     assert name == alphabets[alphabet]
 
 
+@pytest.mark.slow
 @needs_lake
 @needs_file
 def test_both_layouts_have_the_same_images(lake_cache, data_dir):
-  """The stand-in has Lake's images too: so ours are upright, and strokes 1."""
+  """The stand-in has the same images, so ours are upright with strokes 1."""
   images, labels = omniglot.parse(
     pathlib.Path(data_dir) / 'omniglot/chardata.mat'
   )['test']
@@ -240,7 +243,8 @@ def test_both_layouts_have_the_same_images(lake_cache, data_dir):
   alphabets = np.concatenate([part[1]['alphabet'] for part in splits])
   for image, alphabet in zip(images[:30], labels['alphabet'], strict=False):
     differences = np.abs(ours - image).mean(axis=(1, 2, 3))
-    # Its areas have whole pixels, ours parts of pixels: it cannot be 0.
+    # They differ a little: the stand-in averages over whole pixels, our code
+    # over parts of pixels.
     assert differences.min() < 4
     assert alphabets[differences.argmin()] == alphabet
 

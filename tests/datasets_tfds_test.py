@@ -8,8 +8,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from vae_info import datasets
-from vae_info.config import UserError
 from vae_info.datasets import tfds_images, tfds_source
+from vae_info.errors import UserError
 
 DATA = pathlib.Path(__file__).parents[2] / 'shared/data/tensorflow_datasets'
 COUNTS = {'train': 40, 'test': 12}
@@ -57,7 +57,7 @@ class TinyColours(tfds.core.GeneratorBasedBuilder):
 
 
 class TinyUnlabelled(TinyColours):
-  """Its labels are -1, as where a test split is secret."""
+  """`TinyColours` with the label -1 in the test split, as if it were secret."""
 
   def _generate_examples(self, split):
     for index, example in super()._generate_examples(split):
@@ -83,9 +83,9 @@ def copy(prepared, tmp_path):
 
 def test_labels_splits_and_sizes(prepared, tmp_path):
   dataset = datasets.load('tfds:tiny_colours', prepared, tmp_path)
-  # Integers with too large values, or deeper ones, are no classes.
+  # Integers that are too large, or not scalar, do not count as classes.
   assert dataset.num_classes == {'shape': 3, 'count': 5, 'large': 2}
-  # As many for validation as a fifth of train.
+  # Validation takes a fifth of the training split.
   sizes = [
     len(split.images)
     for split in (dataset.train, dataset.validation, dataset.test)
@@ -96,7 +96,7 @@ def test_labels_splits_and_sizes(prepared, tmp_path):
   labels = dataset.test.labels
   assert np.bincount(labels['shape']).tolist() == [4, 4, 4]
   assert labels['large'].dtype == np.int32
-  # Images and labels are of the same example: its row is white.
+  # Images keep their own labels: the label is the row that is white.
   ours = datasets.load('tfds:tiny_colours', prepared, tmp_path, 'threshold')
   for image, shape, count in zip(
     ours.test.images, labels['shape'], labels['count'], strict=True
@@ -115,7 +115,7 @@ def test_a_second_load_reads_the_cache_and_another_content_does_not(
     patched.setattr(tfds_source, 'read', None)
     second = datasets.load('tfds:tiny_colours', data, cache_dir)
   np.testing.assert_array_equal(first.train.images, second.train.images)
-  # The cache is keyed by content: other files are read anew.
+  # The cache is keyed by content, so changed files are read again.
   folder = data / 'tiny_colours/1.0.0'
   info = folder / 'dataset_info.json'
   info.write_text(info.read_text() + '\n')
@@ -181,7 +181,7 @@ def test_sets_of_tfds_by_its_mock(name, shape, classes, tmp_path):
   assert len(dataset.train.images) == 20
   assert len(dataset.validation.images) == 5
   assert len(dataset.test.images) == 25
-  assert not list(tmp_path.glob('*.npz'))  # There was nothing to key it by.
+  assert not list(tmp_path.glob('*.npz'))  # No files, so no key for the cache.
 
 
 def test_every_attribute_of_celeb_a_is_a_task(tmp_path):
@@ -232,6 +232,7 @@ def test_one_channel_of_any_kind_of_image():
   assert resized.shape == (12, 4, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason=f'no prepared MNIST in {DATA}')
 def test_mnist_itself(tmp_path):
   dataset = datasets.load('tfds:mnist', DATA, tmp_path, 'dynamic')
@@ -243,7 +244,7 @@ def test_mnist_itself(tmp_path):
   assert dataset.num_classes == {'label': 10}
   counts = np.bincount(dataset.test.labels['label']).tolist()
   assert counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-  # The same images as the bundled ones, drawn anew.
+  # They are the bundled images, but binarized with other draws.
   static = datasets.load('static_mnist')
   assert dataset.test.images.mean() == pytest.approx(
     static.test.images.mean(), abs=1e-3

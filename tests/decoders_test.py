@@ -6,24 +6,34 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_info import autoregressive, decoders, pixel_cnn, randomness
-from vae_info.config import Config, UserError
+from vae_info import randomness
+from vae_info.config import Config
+from vae_info.errors import UserError
+from vae_info.networks import autoregressive, decoders, layers, pixel_cnn
 
 
-def rng():
-  return randomness.generator(0, 'test')
+def make():
+  return layers.Make(randomness.generator(0, 'test'))
 
 
 class SmallPixelCnn(pixel_cnn.PixelCnn):
   DEPTH = 6
 
 
+class TinyPixelCnn(SmallPixelCnn):
+  """For images of 2x2, which can be halved once."""
+
+  SIZES = 2
+
+
 def make_network(name):
   if name == 'pixel_cnn':
-    network = SmallPixelCnn('float32', rng())
+    network = SmallPixelCnn('float32', make())
+  elif name == 'tiny_pixel_cnn':
+    network = TinyPixelCnn('float32', make())
   else:
-    network = autoregressive.CausalStack(8, 3, 'float32', rng())
-  # Far from the nearly uniform start.
+    network = autoregressive.CausalStack(8, 3, 'float32', make())
+  # Moves the weights far from their start, where all outputs are near uniform.
   for number, variable in enumerate(network.trainable_variables):
     noise = tf.random.stateless_normal(variable.shape, [number, 2])
     variable.assign_add(0.3 * noise)
@@ -31,7 +41,7 @@ def make_network(name):
 
 
 def make_context(network, count, size):
-  """A context for images of `size` x `size`."""
+  """A random context for `count` images of `size` x `size`."""
   side = size // network.block
   depth = getattr(network, 'width', 1)
   return tf.random.stateless_normal([count, side, side, depth], [0, 3])
@@ -58,21 +68,28 @@ def test_sixteen_and_65536_probabilities_sum_to_one(size):
   assert log_probs.std() > 0.1
 
 
-def test_pixel_cnn_probabilities_sum_to_one():
-  network = make_network('pixel_cnn')
+@pytest.mark.parametrize(
+  'name, size',
+  [
+    ('tiny_pixel_cnn', 2),
+    pytest.param('pixel_cnn', 4, marks=pytest.mark.slow),
+  ],
+)
+def test_pixel_cnn_probabilities_sum_to_one(name, size):
+  network = make_network(name)
   likelihood = autoregressive.AutoregressiveImage(
-    network, make_context(network, 1, 4), (1,), (4, 4, 1)
+    network, make_context(network, 1, size), (1,), (size, size, 1)
   )
   total = sum(
     np.exp(likelihood.log_prob(part[:, None]).numpy().astype(np.float64)).sum()
-    for part in np.split(every_image(4), 16)
+    for part in np.split(every_image(size), 16)
   )
   assert total == pytest.approx(1, abs=1e-4)
 
 
 def test_bernoulli_probabilities_sum_to_one():
   decoder = decoders.DeconvolutionalDecoder(
-    Config(latent_size=3), (4, 4, 1), rng()
+    Config(latent_size=3), (4, 4, 1), make()
   )
   likelihood = decoder(tf.ones([1, 3]))
   log_probs = likelihood.log_prob(every_image(4)[:, None])
@@ -86,15 +103,19 @@ def test_logits_see_earlier_pixels_and_no_later_ones(name):
   context = make_context(network, 1, side * network.block)
   generator = np.random.default_rng(0)
   symbols = generator.integers(0, 2, [1, side, side]).astype(np.int32)
-  before = network.logits(tf.constant(symbols), context).numpy()
-  # One image for each position, changed there alone.
-  changed = np.tile(symbols, [side * side, 1, 1]).reshape(side * side, -1)
+  # There is one image for each position, and it is changed only there.
+  unchanged = np.tile(symbols, [side * side, 1, 1])
+  changed = unchanged.reshape(side * side, -1).copy()
   np.fill_diagonal(changed, 1 - np.diagonal(changed))
   changed = changed.reshape(-1, side, side)
   contexts = tf.repeat(context, side * side, axis=0)
-  after = network.logits(tf.constant(changed), contexts).numpy()
+  # Both batches have the same size, since rounding depends on it.
+  before, after = (
+    network.logits(tf.constant(images), contexts).numpy()
+    for images in (unchanged, changed)
+  )
   moved = np.abs(after - before).max(axis=-1).reshape(side * side, -1)
-  # moved[i, j]: how far the logits at j move when pixel i changes.
+  # moved[i, j] is the change of the logits at j if pixel i changes.
   np.testing.assert_allclose(np.tril(moved), np.zeros_like(moved), atol=1e-6)
   for i in range(side * side):
     row, column = divmod(i, side)
@@ -114,6 +135,15 @@ def test_cached_sampling_is_the_naive_loop():
   )
   np.testing.assert_array_equal(cached, naive)
   assert len(np.unique(cached)) > 8
+
+
+def test_the_papers_decoder_draws_within_a_graph():
+  network = make_network('tiny_pixel_cnn')
+  likelihood = autoregressive.AutoregressiveImage(
+    network, make_context(network, 3, 2), (3,), (2, 2, 1)
+  )
+  draw = tf.function(lambda: likelihood.sample(seed=[0, 5]))
+  np.testing.assert_array_equal(draw(), likelihood.sample(seed=[0, 5]))
 
 
 def test_samples_have_the_probabilities_that_log_prob_gives():
@@ -146,7 +176,7 @@ def test_symbols_and_images_are_inverses(block):
 @pytest.mark.parametrize('name', sorted(decoders.DECODERS))
 def test_sample_dimensions_of_codes_are_kept(name, architecture, tiny):
   config = Config(decoder=name, architecture=architecture, latent_size=3)
-  decoder = decoders.DECODERS[name](config, (8, 8, 1), rng())
+  decoder = decoders.DECODERS[name](config, (8, 8, 1), make())
   codes = tf.random.stateless_normal([2, 5, 3], [0, 6])
   images = tf.constant(tiny.test.images[:5], tf.float32)
   likelihood = decoder(codes)
@@ -163,4 +193,4 @@ def test_sample_dimensions_of_codes_are_kept(name, architecture, tiny):
 
 def test_image_shapes_that_do_not_fit_are_refused():
   with pytest.raises(UserError, match='multiples of 4, found 6 x 8 x 1'):
-    decoders.AutoregressiveDecoder(Config(), (6, 8, 1), rng())
+    decoders.AutoregressiveDecoder(Config(), (6, 8, 1), make())

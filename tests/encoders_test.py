@@ -1,17 +1,22 @@
-"""Encoders: both halves, the flow's order, and draws that can be shared."""
+"""Encoders: parameters and distribution, the flow's order, shared draws."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_info import encoders, randomness
-from vae_info.config import Config, UserError
+from vae_info import randomness
+from vae_info.config import Config
+from vae_info.errors import UserError
+from vae_info.networks import encoders, layers
+
+
+def make_layers():
+  return layers.Make(randomness.generator(0, 'test'))
 
 
 def make(name, **kwargs):
   config = Config(encoder=name, latent_size=6, **kwargs)
-  rng = randomness.generator(0, 'test')
-  return encoders.ENCODERS[name](config, (8, 8, 1), rng)
+  return encoders.ENCODERS[name](config, (8, 8, 1), make_layers())
 
 
 @pytest.fixture
@@ -50,7 +55,7 @@ def test_a_replica_takes_its_part_of_the_whole_batch_s_draws(name, images):
 
 
 def randomize(made):
-  """Weights at which the shifts are not small."""
+  """Sets weights at which the shifts are not small."""
   for number, layer in enumerate(made.layers):
     shape = layer.kernel.shape
     noise = tf.random.stateless_normal(shape, [number, 5])
@@ -91,13 +96,13 @@ def test_iaf_preserves_volume(images):
     y = encoder.flow().forward(x)
   jacobian = tape.jacobian(y, x).numpy()[0, :, 0]
   assert abs(abs(np.linalg.det(jacobian.astype(np.float64))) - 1) < 1e-2
-  # Yet it is no identity.
+  # Yet the flow is not the identity.
   assert np.abs(jacobian - np.eye(6)).max() > 0.1
 
 
 def test_image_sizes_that_do_not_fit_are_refused():
   with pytest.raises(UserError, match='multiples of 4, found 30 x 28'):
-    encoders.ConvEncoder(Config(), (30, 28, 1), randomness.generator(0, 'test'))
+    encoders.ConvEncoder(Config(), (30, 28, 1), make_layers())
 
 
 def test_bfloat16_is_near_float32(images):

@@ -1,12 +1,20 @@
 """Evaluation: every image once, whatever the batch, and known answers."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import classifiers, evaluation, model as models
+from vae_info import datasets, evaluation
 from vae_info.config import Config
+from vae_info.errors import UserError
+from vae_info.evaluation import Options, classifiers, estimates
+from vae_info.evaluation.estimates import Codes
+from vae_info.networks import model as models
+from vae_info.runs import Run, checkpoints
 
 tfd = tfp.distributions
 
@@ -21,47 +29,63 @@ def build(tiny, **kwargs):
 
 
 def test_estimate_is_the_mean_and_its_standard_error():
-  estimate = evaluation.Estimate.of(np.array([1.0, 2.0, 3.0, 6.0]))
+  estimate = estimates.Estimate.of(np.array([1.0, 2.0, 3.0, 6.0]))
   assert estimate.mean == 3.0
   assert estimate.stderr == pytest.approx(np.sqrt(14 / 3) / 2)
 
 
 def test_batches_are_static_and_cover_all():
-  parts = list(evaluation.batches(4, np.arange(10), np.arange(10) * 2))
+  parts = list(estimates.batches(4, np.arange(10), np.arange(10) * 2))
   assert [real for real, _ in parts] == [4, 4, 2]
   assert all(x.shape == y.shape == [4] for _, (x, y) in parts)
-  double = evaluation.map_batches(lambda x: 2 * x, 4, np.arange(10))
+  double = estimates.map_batches(lambda x: 2 * x, 4, np.arange(10))
   np.testing.assert_array_equal(double, 2 * np.arange(10))
 
 
-@pytest.mark.parametrize('encoder', ['conv', 'iaf'])
-@pytest.mark.parametrize('marginal', ['gaussian', 'maf', 'vampprior'])
+@pytest.mark.parametrize(
+  'encoder, marginal',
+  [
+    ('conv', 'gaussian'),
+    ('conv', 'maf'),
+    pytest.param('iaf', 'vampprior', marks=pytest.mark.slow),
+  ],
+)
 def test_the_batch_size_changes_nothing(tiny, images, encoder, marginal):
   model = build(
     tiny, encoder=encoder, marginal=marginal, decoder='autoregressive'
   )
-  whole = evaluation.rate_and_distortion(model, images, 2, len(images))
+
+  def values(batch_size):
+    codes = Codes.of(model, images, 2, batch_size)
+    return estimates.rates_and_distortions(codes, images)
+
+  whole = values(len(images))
   assert whole[0].shape == whole[1].shape == (len(images),)
   for size in (1_000, 20, 7):
-    parts = evaluation.rate_and_distortion(model, images, 2, size)
-    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(values(size), whole, rtol=1e-4, atol=1e-4)
 
 
 def test_rate_agrees_with_the_closed_form(tiny, images):
   model = build(tiny)
-  rates, _ = evaluation.rate_and_distortion(model, images, num_samples=400)
+  rates, _ = estimates.rates_and_distortions(
+    Codes.of(model, images, num_samples=400), images
+  )
   encoding = model.encoder(images.astype(np.float32)).distribution
   kl = encoding.kl_divergence(tfd.Normal(0.0, 1.0)).numpy().sum(-1)
-  # Over the same images, what is left is the error of sampling.
-  one, _ = evaluation.rate_and_distortion(model, images, 1, seed=7)
+  # Both averages are over the same images, so they differ only by sampling.
+  one, _ = estimates.rates_and_distortions(
+    Codes.of(model, images, num_samples=1, seed=7), images
+  )
   stderr = np.std(one - kl) / np.sqrt(400 * len(images))
   assert abs(rates.mean() - kl.mean()) < 3 * stderr
 
 
 def test_more_samples_lower_the_spread_and_keep_the_mean(tiny, images):
   model = build(tiny)
-  few, _ = evaluation.rate_and_distortion(model, images, 1)
-  many, _ = evaluation.rate_and_distortion(model, images, 64)
+  few, many = (
+    estimates.rates_and_distortions(Codes.of(model, images, count), images)[0]
+    for count in (1, 64)
+  )
   assert many.std() < few.std()
   assert abs(many.mean() - few.mean()) < 4 * few.std() / np.sqrt(len(few))
 
@@ -73,6 +97,132 @@ def test_a_uniform_classifier_has_the_entropy_of_uniform_labels(tiny, images):
   for variable in classifier.trainable_variables:
     variable.assign(tf.zeros_like(variable))
   labels = tiny.test.labels['quadrant']
-  losses, right = evaluation.label_distortion(model, classifier, images, labels)
+  losses, hits = estimates.label_distortions_and_hits(
+    Codes.of(model, images), classifier, labels
+  )
   np.testing.assert_allclose(losses, np.full(len(labels), 2.3026), atol=1e-4)
-  np.testing.assert_array_equal(right, labels == 0)
+  np.testing.assert_array_equal(hits, labels == 0)
+
+
+# Whole runs.
+
+FAST = {'epochs': 1, 'batch_size': 32, 'hidden': (5,)}
+ONE_CODE = Options(num_samples=1, classifier=FAST)
+
+
+@pytest.fixture
+def make_run(tmp_path, tiny, monkeypatch):
+  """A function that makes a finished run of the tiny data, not trained."""
+  monkeypatch.setattr(datasets, 'load', lambda *args: tiny)
+
+  def make(**kwargs):
+    run = Run(tmp_path / 'run')
+    run.open(Config(latent_size=2, **kwargs))
+    model = models.build(run.config, tiny.train.images)
+    manager = tf.train.CheckpointManager(
+      tf.train.Checkpoint(model=model), str(run.checkpoints), max_to_keep=1
+    )
+    checkpoints.save(manager, 3)
+    run.finish({'step': 3, 'train_images': list(tiny.train.images.shape)})
+    return run
+
+  return make
+
+
+def test_a_run_becomes_rows(tiny, make_run):
+  run = make_run(beta=0.5)
+  assert not ONE_CODE.satisfied_by(run)
+  [row] = rows = evaluation.run(run, ONE_CODE)
+  assert run.rows == rows
+  assert ONE_CODE.satisfied_by(run)
+  # The model that `Run.model` restores gives the same numbers.
+  codes = Codes.of(run.model(), tiny.test.images, num_samples=1)
+  rates, distortions = estimates.rates_and_distortions(codes, tiny.test.images)
+  assert row['rate'] == pytest.approx(rates.mean(), rel=1e-5)
+  assert row['distortion'] == pytest.approx(distortions.mean(), rel=1e-5)
+  columns = {'run': 'run', 'method': 'vae', 'task': 'quadrant', 'step': 3}
+  columns |= {'beta': 0.5, 'beta_trained': None, 'classifier': 'mlp 5'}
+  assert columns.items() <= row.items()
+  # A second evaluation draws the same codes.
+  assert evaluation.run(run, ONE_CODE) == rows
+
+
+def test_a_classifier_is_kept_unless_another_is_asked_for(
+  make_run, monkeypatch
+):
+  run = make_run()
+  [row] = evaluation.run(run, ONE_CODE)
+  fitted = []
+  fit = classifiers.fit_together
+
+  def counted(examples, settings, title):
+    fitted.append(settings)
+    return fit(examples, settings, title)
+
+  monkeypatch.setattr(classifiers, 'fit_together', counted)
+  assert evaluation.run(run, Options(num_samples=1)) == [row]
+  assert fitted == []
+  other = Options(num_samples=1, classifier={**FAST, 'hidden': ()})
+  [row] = evaluation.run(run, other)
+  assert row['classifier'] == 'linear'
+  assert [settings.hidden for settings in fitted] == [()]
+  [folder] = evaluation.fit_classifiers(run, other)
+  assert folder == run.path / 'classifiers' / 'quadrant'
+  assert len(fitted) == 2
+
+
+def test_a_range_of_betas_becomes_a_row_for_each(make_run):
+  run = make_run(beta='0.1:10')
+  some = dataclasses.replace(ONE_CODE, betas=(0.1, 2.0))
+  evaluation.run(run, some)
+  more = dataclasses.replace(ONE_CODE, betas=(2.0, 0.5))
+  assert not more.satisfied_by(run)
+  rows = evaluation.run(run, more)
+  assert [row['beta'] for row in rows] == [2.0, 0.5]
+  assert [row['beta'] for row in run.rows] == [0.1, 0.5, 2.0]
+  assert {row['beta_trained'] for row in run.rows} == {'0.1:10'}
+  assert len({row['rate'] for row in run.rows}) == 3
+  kept = {path.parent.name for path in run.path.rglob('classifier.json')}
+  assert kept == {'beta0.1', 'beta0.5', 'beta2'}
+
+
+def test_what_a_run_cannot_give_is_refused(make_run, tmp_path):
+  run = make_run(beta=0.5)
+  with pytest.raises(UserError, match='trained for beta 0.5 alone, not for 1'):
+    evaluation.run(run, Options(betas=(1.0,)))
+  with pytest.raises(UserError, match='unknown task'):
+    evaluation.run(run, Options(task='digit'))
+  with pytest.raises(UserError, match='is not a run directory'):
+    evaluation.run(Run(tmp_path / 'none'))
+  assert not (tmp_path / 'none').exists()
+  config = json.loads((run.path / 'config.json').read_text())
+  del config['kind']
+  (run.path / 'config.json').write_text(json.dumps(config))
+  for refuse in (evaluation.run, evaluation.fit_classifiers):
+    with pytest.raises(UserError, match='an earlier version of vae_info'):
+      refuse(run)
+
+
+def test_each_task_is_evaluated_at_each_beta_that_is_asked_for(tmp_path):
+  run = Run(tmp_path)
+  run.write_rows(
+    [
+      {'task': task, 'beta': beta, 'beta_trained': '0.1:1'}
+      for task, beta in (
+        ('alphabet', 0.5),
+        ('alphabet', 1.0),
+        ('character', 0.5),
+      )
+    ]
+  )
+  for task, betas, satisfied in (
+    (None, (), True),
+    (None, (0.5,), True),
+    (None, (1.0,), False),
+    ('alphabet', (0.5, 1.0), True),
+    ('character', (0.5,), True),
+    ('character', (1.0,), False),
+    ('digit', (), False),
+  ):
+    options = Options(task=task, betas=betas)
+    assert options.satisfied_by(run) == satisfied

@@ -1,10 +1,12 @@
-"""Sweeps of real trainings, of which processes and machines are killed.
+"""Sweeps of real trainings survive kills of processes and of machines.
 
-Slow: minutes, so not part of the default test run.
+These tests are slow, so the default run leaves them out. Nor does .ci/run kill
+drivers and nodes; this does:
 
-    python -m pytest -m slow tests/launch_fire_test.py
+    python -m pytest -m fire
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -20,18 +22,19 @@ import pytest
 import tensorflow as tf
 
 from launch import selection, states
+from vae_info.runs import Run
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS, PER_CALL = 300, 10
 EXTRA = (f'--steps={STEPS}', f'--steps_per_call={PER_CALL}')
-EXTRA += ('--checkpoint_minutes=0',)
+EXTRA += ('--checkpoint_minutes=0', '--dataset=tfds:tiny_quadrants')
 FILTER = 'encoder=conv,decoder=deconvolutional'
 
 pytestmark = pytest.mark.slow
 
 
 def names(runs_filter=FILTER):
-  """By marginal."""
+  """From each marginal to the name of its run."""
   runs = selection.choose('smoke', EXTRA, runs_filter)
   return {run.config.marginal: run.name for run in runs}
 
@@ -39,7 +42,7 @@ def names(runs_filter=FILTER):
 NAMES = names()
 
 
-# Nodes and sweep must know each other, whatever the user's own settings are.
+# Nodes and sweep share a token, whatever the user's own settings are.
 ENVIRONMENT = {
   **os.environ,
   'RAY_USAGE_STATS_ENABLED': '0',
@@ -48,11 +51,16 @@ ENVIRONMENT = {
 }
 
 
-def start(folder, *flags):
-  """A sweep; its output goes to FOLDER/sweep.log."""
+@pytest.fixture(scope='module')
+def start(prepared_quadrants):
+  return functools.partial(start_sweep, prepared_quadrants)
+
+
+def start_sweep(data, folder, *flags):
+  """Starts a sweep; its output goes to FOLDER/sweep.log."""
   folder.mkdir(exist_ok=True)
   words = ['--sweep=smoke', f'--filter={FILTER}', f'--runs_dir={folder}']
-  words += [*flags, '--', *EXTRA]
+  words += [*data, *flags, '--', *EXTRA]
   with open(folder / 'sweep.log', 'ab') as log:
     return subprocess.Popen(
       [sys.executable, '-m', 'launch.sweep', *words],
@@ -69,7 +77,10 @@ def end(process, folder, status=0):
 
 
 def wait_for(condition, process, seconds=300):
-  """Waits, while the process lasts, for a result that is not empty."""
+  """Waits until `condition()` is true and returns it.
+
+  It fails if the process ends first.
+  """
   deadline = time.monotonic() + seconds
   while not (result := condition()):
     assert process.poll() is None, 'the sweep has ended too early'
@@ -79,7 +90,7 @@ def wait_for(condition, process, seconds=300):
 
 
 def begun(run):
-  """The process that trains in `run`, once it has written a checkpoint."""
+  """The id of the process that trains in `run`; None before a checkpoint."""
   if (run / 'finished.json').exists():
     raise AssertionError(f'{run} was finished before it could be disturbed')
   if not list((run / 'checkpoints').glob('*.index')):
@@ -88,7 +99,7 @@ def begun(run):
 
 
 def metrics(run):
-  """The steps of every curve, as they stand in the event files."""
+  """From each scalar in the event files to its steps."""
   steps = {}
   for path in (run / 'summaries').glob('events.*'):
     for event in tf.compat.v1.train.summary_iterator(str(path)):
@@ -110,16 +121,16 @@ def weights(run):
 
 def rows(run):
   content = json.loads((run / 'evaluation.json').read_text())['rows']
-  # How long it took, and the commit, tell nothing of the result.
+  # The training's time and the commit are not part of the result.
   told = set(content[0]) - {'train_seconds', 'version'}
   return [{name: row[name] for name in told} for row in content]
 
 
 def check(folder, undisturbed, marginals=tuple(NAMES)):
-  """Each run is done once, and as if nothing had happened."""
+  """Checks that each run has the same results as in an undisturbed sweep."""
   for marginal in marginals:
     run, other = folder / NAMES[marginal], undisturbed / NAMES[marginal]
-    assert states.read(run).state == states.DONE
+    assert states.read(Run(run)).state == states.DONE
     found = metrics(run)
     assert {'rate', 'distortion', 'loss'} <= set(found)
     for numbers in found.values():
@@ -132,16 +143,18 @@ def check(folder, undisturbed, marginals=tuple(NAMES)):
 
 
 @pytest.fixture(scope='module')
-def undisturbed(tmp_path_factory):
+def undisturbed(tmp_path_factory, start):
   folder = tmp_path_factory.mktemp('undisturbed')
   end(start(folder), folder)
   return folder
 
 
-def test_one_killed_one_preempted_one_that_always_fails(tmp_path, undisturbed):
+def test_one_killed_one_preempted_one_that_always_fails(
+  tmp_path, undisturbed, start
+):
   bad = tmp_path / NAMES['maf']
   bad.mkdir()
-  (bad / 'thesis.tex').write_text('')  # Not a directory to train in.
+  (bad / 'thesis.tex').write_text('')  # So it is not a run directory.
   process = start(tmp_path, '--max_retries=1')
   waiting = {'gaussian': signal.SIGKILL, 'mixture': signal.SIGTERM}
   while waiting:
@@ -158,9 +171,9 @@ def test_one_killed_one_preempted_one_that_always_fails(tmp_path, undisturbed):
   assert 'was preempted' in log
   assert 'thesis.tex but no config.json; given up' in log
   assert '0 pending, 0 running, 3 done, 1 failed' in log
-  assert states.read(bad).state == states.FAILED
+  assert states.read(Run(bad)).state == states.FAILED
   check(tmp_path, undisturbed, ('gaussian', 'mixture', 'vampprior'))
-  # Started again, only the failed one is tried; now nothing is in its way.
+  # A second sweep tries only the failed run, which now can be trained.
   (bad / 'thesis.tex').unlink()
   process = start(tmp_path)
   end(process, tmp_path)
@@ -168,7 +181,8 @@ def test_one_killed_one_preempted_one_that_always_fails(tmp_path, undisturbed):
   check(tmp_path, undisturbed)
 
 
-def test_the_sweep_itself_is_stopped_and_killed(tmp_path, undisturbed):
+@pytest.mark.fire
+def test_the_sweep_itself_is_stopped_and_killed(tmp_path, undisturbed, start):
   process = start(tmp_path)
   first = tmp_path / NAMES['gaussian']
   wait_for(lambda: begun(first), process)
@@ -176,7 +190,7 @@ def test_the_sweep_itself_is_stopped_and_killed(tmp_path, undisturbed):
   end(process, tmp_path, status=130)
   assert 'The same command resumes it' in (tmp_path / 'sweep.log').read_text()
   reached = json.loads((first / 'progress.json').read_text())['step']
-  assert states.read(first).state == states.STOPPED
+  assert states.read(Run(first)).state == states.STOPPED
   process = start(tmp_path)
   wait_for(
     lambda: json.loads((first / 'progress.json').read_text())['step'] > reached,
@@ -184,7 +198,7 @@ def test_the_sweep_itself_is_stopped_and_killed(tmp_path, undisturbed):
   )
   process.kill()
   process.wait()
-  # At once: what it left behind may still be saving its state.
+  # Starts at once, while trainings of the first sweep may still be saving.
   process = start(tmp_path)
   end(process, tmp_path)
   check(tmp_path, undisturbed)
@@ -221,7 +235,7 @@ def descendants(process):
 
 
 def training_on(node):
-  """Whether a run on that node has come as far as a checkpoint."""
+  """Whether a run on that node has written a checkpoint."""
   for process in descendants(node):
     try:
       words = process.cmdline()
@@ -234,7 +248,10 @@ def training_on(node):
   return False
 
 
-def test_a_node_of_two_is_killed_in_the_middle(tmp_path, undisturbed, cluster):
+@pytest.mark.fire
+def test_a_node_of_two_is_killed_in_the_middle(
+  tmp_path, undisturbed, start, cluster
+):
   address, node = cluster
   process = start(tmp_path, f'--ray_address={address}')
   wait_for(lambda: training_on(node), process)

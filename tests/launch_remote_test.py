@@ -1,4 +1,4 @@
-"""Run directories that are not on this machine, on TensorFlow's ram://."""
+"""Run directories on a store; TensorFlow's ram:// stands in for gs://."""
 
 import json
 import re
@@ -12,12 +12,13 @@ from etils import epath
 from etils.epath import backend, gpath
 
 from launch import jobs, states, status
-from vae_info import cli, evaluate, locks, paths, results, train
-from vae_info.config import UserError
+from vae_info import datasets, evaluate, results, train
+from vae_info.errors import UserError
+from vae_info.runs import Run, locks, paths
 
 
 class Ram(type(backend.tf_backend)):
-  """ram:// appends where others overwrite."""
+  """Makes ram:// overwrite files, as gs:// does, instead of appending."""
 
   def open(self, path, mode):
     if 'w' in mode and self.exists(path):
@@ -27,7 +28,7 @@ class Ram(type(backend.tf_backend)):
 
 @pytest.fixture(scope='module', autouse=True)
 def ram():
-  """Teaches epath about ram://, which goes through tf.io.gfile like gs://."""
+  """Lets epath handle ram:// through tf.io.gfile, as it handles gs://."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(gpath, '_URI_PREFIXES', (*gpath._URI_PREFIXES, 'ram://'))
     patch.setattr(gpath, '_URI_SCHEMES', gpath._URI_SCHEMES | {'ram'})
@@ -39,7 +40,7 @@ def ram():
 
 
 def call(module, *argv):
-  """Runs a command's main in this process, where alone its ram:// lives."""
+  """Runs a command's main in this process, because ram:// is per process."""
   values = flags.FLAGS
   before = set(values)
   module.define_flags()
@@ -52,7 +53,7 @@ def call(module, *argv):
 
 
 def test_train_evaluate_results(capsys, monkeypatch, tiny):
-  monkeypatch.setattr(cli, 'load_dataset', lambda config: tiny)
+  monkeypatch.setattr(datasets, 'load', lambda *args: tiny)
   flags_of_train = ('--steps=4', '--steps_per_call=2', '--checkpoint_minutes=0')
   flags_of_train += ('--latent_size=2', '--batch_size=10')
   call(train, '--runs_dir=ram://bucket/runs', *flags_of_train)
@@ -71,14 +72,14 @@ def test_train_evaluate_results(capsys, monkeypatch, tiny):
   table = paths.open_path('ram://bucket/results.csv').read_text()
   assert len(table.splitlines()) == 2
   (run,) = paths.open_path('ram://bucket/runs').iterdir()
-  kept = {path.name for path in (run / 'checkpoints').iterdir()}
+  run = Run(run)
+  kept = {path.name for path in run.checkpoints.iterdir()}
   assert {'ckpt-2.index', 'ckpt-4.index'} <= kept
-  progress = json.loads((run / 'progress.json').read_text())
-  assert progress['step'] == progress['total'] == 4
+  assert run.progress['step'] == run.progress['total'] == 4
   call(status, '--runs_dir=ram://bucket/runs')
   assert '0 running, 1 done, 0 failed' in capsys.readouterr().out
-  # Nothing is left of the lock, and nothing is done twice.
-  assert not locks.is_held(run)
+  # The lock is released, and nothing is done twice.
+  assert not run.locked
   call(train, '--runs_dir=ram://bucket/runs', *flags_of_train)
   call(evaluate, '--runs_dir=ram://bucket/runs')
   output = capsys.readouterr().out
@@ -160,21 +161,21 @@ def test_a_claim_is_renewed_and_its_loss_stops_the_process(monkeypatch):
 
 
 def test_each_attempt_has_a_log_of_its_own():
-  run = paths.open_path('ram://bucket/logged')
+  run = Run(paths.open_path('ram://bucket/logged'))
   with jobs._log(run, 'train') as file:
-    file.write(b'error: as told')
-  (log,) = (run / 'launch').iterdir()
+    file.write(b'error: on purpose')
+  (log,) = run.launch.iterdir()
   assert log.name.startswith('train-')
-  assert log.read_text() == 'error: as told'
+  assert log.read_text() == 'error: on purpose'
 
 
-def test_what_is_given_up_is_told_and_forgotten():
-  run = paths.open_path('ram://bucket/given_up')
+def test_what_is_given_up_is_reported_and_forgotten():
+  run = Run(paths.open_path('ram://bucket/given_up'))
   states.mark_failed(run, {'message': 'for a reason'})
   assert states.read(run).message == 'for a reason'
   states.clear_failed(run)
-  (found,) = states.read_all([run])
-  assert found.state == states.PENDING
+  (state,) = states.read_all([run])
+  assert state.state == states.PENDING
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
-"""Sweeps: what they are, which runs are chosen, and that each ends well.
+"""Sweeps: their entries, filters and flags, engines, and states.
 
-The engines are tried here on a stub of a training; launch_fire_test.py has
-real ones.
+The engines here run a stub of a training. launch_fire_test.py has real ones.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import shlex
@@ -17,11 +15,13 @@ import time
 
 import pytest
 
-from launch import benchmark, engines, jobs, selection, states, sweep, sweeps
+from launch import benchmark, driver, engines, jobs, selection, states, sweeps
 from launch.display import Display
-from vae_info import config as configs, locks, results, train
-from vae_info.config import Config, UserError
-from vae_info.interruption import Stopped
+from vae_info import config as configs, train
+from vae_info.baselines.config import BaselineConfig
+from vae_info.config import Config
+from vae_info.errors import Stopped, UserError
+from vae_info.runs import Run
 
 ROOT = pathlib.Path(__file__).parents[1]
 STUB = str(ROOT / 'tests' / 'launch_stub.py')
@@ -30,9 +30,9 @@ BEHAVIOURS = ('fine', 'killed', 'preempted', 'fails', 'busy')
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-  """Nobody waits long for a second try."""
-  monkeypatch.setattr(sweep, 'PAUSE_SECONDS', 0.05)
-  monkeypatch.setattr(sweep, 'IN_USE_SECONDS', 0.1)
+  """Shortens the pauses before a second try."""
+  monkeypatch.setattr(driver, 'PAUSE_SECONDS', 0.05)
+  monkeypatch.setattr(driver, 'IN_USE_SECONDS', 0.1)
 
 
 def stub_jobs(folder, *behaviours):
@@ -45,6 +45,10 @@ def stub_jobs(folder, *behaviours):
     )
     for behaviour in behaviours
   ]
+
+
+def runs_of(todo):
+  return [job.run for job in todo]
 
 
 def steps(run):
@@ -98,11 +102,11 @@ def test_names_never_change():
 
 
 def test_smoke_has_every_combination():
-  told = {
+  chosen = {
     (run.config.encoder, run.config.decoder, run.config.marginal)
     for run in sweeps.SWEEPS['smoke']
   }
-  assert len(told) == len(configs.ENCODERS) * len(configs.DECODERS) * len(
+  assert len(chosen) == len(configs.ENCODERS) * len(configs.DECODERS) * len(
     configs.MARGINALS
   )
 
@@ -135,7 +139,7 @@ def test_sweeps_import_no_tensorflow():
   assert subprocess.run([sys.executable, '-c', code], cwd=ROOT).returncode == 0
 
 
-# Which runs, with which flags.
+# The choice of entries, and the user's flags.
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ def test_sweeps_import_no_tensorflow():
     ('beta <= 1, beta>=1.0', 12),
     ('beta>1,marginal=maf', 20),
     ('steps=None', 144),
-    ('epochs=16', 72),  # A default counts as well.
+    ('epochs=16', 72),  # Filters see defaults as well.
   ],
 )
 def test_filter(text, count):
@@ -158,7 +162,7 @@ def test_filter(text, count):
 def test_flags_of_the_config_change_the_run_and_its_name():
   extra = ['--epochs=2', '--beta=1', '--steps_per_call=5']
   runs = selection.choose('mnist', extra, '')
-  assert len(runs) == 12  # All betas have become one.
+  assert len(runs) == 12  # Runs that differed only in beta are now the same.
   assert all(run.name.endswith('epochs=2_precision=bfloat16') for run in runs)
   assert selection.handed_on(extra) == ('--steps_per_call=5',)
 
@@ -179,7 +183,7 @@ def test_train_has_the_flags_that_are_handed_on():
 @pytest.mark.parametrize(
   'words, message',
   [
-    ('', '--sweep is one of smoke, mnist'),
+    ('', '--sweep is one of smoke, readme, mnist'),
     ('--sweep=foo', "unknown sweep 'foo'; expected one of smoke"),
     ('--sweep=mnist --filter=bete<1', "no run has 'bete'; expected one of"),
     ('--sweep=mnist --filter=beta<one', "'one' in 'beta<one' is not a number"),
@@ -189,6 +193,7 @@ def test_train_has_the_flags_that_are_handed_on():
     ('--sweep=mnist -- --epoch=2', 'train has no flag --epoch'),
     ('--sweep=mnist -- --epochs=two', "epochs must be a number, got 'two'"),
     ('--sweep=mnist -- --epochs=-2', 'epochs must be above 0'),
+    ('--sweep=mnist -- --beta=2:1', 'needs 0 < LOW < HIGH'),
     ('--sweep=mnist -- --data_dir=x', 'write it before --'),
     ('--sweep=mnist --ray_address=a', 'must be local, auto or HOST:PORT'),
     ('--sweep=mnist --ray_address=127.0.0.1:1', 'no Ray cluster at 127.0.0.1'),
@@ -241,14 +246,14 @@ def test_print_writes_commands_and_skips_what_is_finished(tmp_path):
 
 
 def check_ends(folder, ends):
-  """Each was done once, whatever happened to it on the way."""
+  """Checks that each job was done once, whatever happened on the way."""
   assert set(ends) == set(BEHAVIOURS)
   for name, outcome in ends.items():
-    state = states.read(folder / name)
+    state = states.read(Run(folder / name))
     if name == 'fails':
       assert outcome.status == 1
       assert state.state == states.FAILED
-      assert 'as told' in state.message
+      assert 'on purpose' in state.message
       assert starts(folder / name) == 2
     else:
       assert outcome.status == 0
@@ -257,21 +262,23 @@ def check_ends(folder, ends):
       assert starts(folder / name) == 1 + (name != 'fine')
 
 
-@pytest.mark.parametrize('kind', ['serial', 'ray'])
+@pytest.mark.parametrize(
+  'kind', ['serial', pytest.param('ray', marks=pytest.mark.slow)]
+)
 def test_each_is_done_once_and_one_failure_stops_no_other(tmp_path, kind):
   todo = stub_jobs(tmp_path, *BEHAVIOURS)
   make = {'serial': engines.Serial, 'ray': lambda: engines.Ray('local')}[kind]
-  with make() as engine, Display(tmp_path, BEHAVIOURS) as display:
-    ends = sweep.drive(todo, engine, 1, display)
+  with make() as engine, Display(runs_of(todo)) as display:
+    ends = driver.drive(todo, engine, 1, display)
   check_ends(tmp_path, ends)
   log = (tmp_path / 'fails' / 'launch' / 'train.log').read_text()
-  assert log.count('as told') == 2
+  assert log.count('on purpose') == 2
 
 
 def test_no_retry_where_none_is_wanted_but_preemption_never_counts(tmp_path):
   todo = stub_jobs(tmp_path, 'preempted', 'killed')
-  with engines.Serial() as engine, Display(tmp_path, []) as display:
-    ends = sweep.drive(todo, engine, 0, display)
+  with engines.Serial() as engine, Display(runs_of(todo)) as display:
+    ends = driver.drive(todo, engine, 0, display)
   assert ends['preempted'].status == 0
   assert ends['killed'].status == -signal.SIGKILL
 
@@ -300,7 +307,7 @@ def test_leaving_the_engine_lets_runs_save_their_state(tmp_path):
       assert time.monotonic() < deadline
   reached = steps(tmp_path / 'endless')
   time.sleep(1.5)
-  assert steps(tmp_path / 'endless') == reached  # Nobody is left behind.
+  assert steps(tmp_path / 'endless') == reached  # The process has ended.
   assert len(reached) < 1000
 
 
@@ -310,10 +317,10 @@ def test_a_signal_ends_a_sweep_of_one_at_a_time(tmp_path):
   threading.Timer(2.0, received.append, [signal.SIGINT]).start()
   with (
     engines.Serial(received) as engine,
-    Display(tmp_path, []) as display,
+    Display(runs_of(todo)) as display,
     pytest.raises(Stopped),
   ):
-    sweep.drive(todo, engine, 0, display, received)
+    driver.drive(todo, engine, 0, display, received)
   reached = steps(tmp_path / 'endless')
   assert not (tmp_path / 'fine').exists()
   time.sleep(1.0)
@@ -322,7 +329,7 @@ def test_a_signal_ends_a_sweep_of_one_at_a_time(tmp_path):
 
 @pytest.fixture
 def cluster():
-  """A Ray node with four pretended TPU chips; its address."""
+  """Starts a Ray node that claims four TPU chips; its address."""
   port = 20000 + os.getpid() % 20000
   words = ['start', '--head', '--block', f'--port={port}', '--num-cpus=2']
   words += ['--node-ip-address=127.0.0.1', '--include-dashboard=false']
@@ -339,7 +346,7 @@ def cluster():
 
 
 def join(address, **kwargs):
-  """Waits for the cluster to be there."""
+  """Joins the cluster as soon as it has started."""
   deadline = time.monotonic() + 60
   while True:
     try:
@@ -350,19 +357,20 @@ def join(address, **kwargs):
       time.sleep(0.5)
 
 
+@pytest.mark.slow
 def test_each_run_on_tpus_has_chips_of_its_own(tmp_path, cluster):
   names = ('fine', 'slow')
   todo = stub_jobs(tmp_path, *names)
   with (
     join(cluster, tpus=2) as engine,
-    Display(tmp_path, names) as display,
+    Display(runs_of(todo)) as display,
   ):
-    ends = sweep.drive(todo, engine, 0, display)
+    ends = driver.drive(todo, engine, 0, display)
   assert [outcome.status for outcome in ends.values()] == [0, 0]
   chips = [
     (tmp_path / name / 'starts.txt').read_text().strip() for name in names
   ]
-  assert all(len(told.split(',')) == 2 for told in chips)
+  assert all(len(both.split(',')) == 2 for both in chips)
   assert not set(chips[0].split(',')) & set(chips[1].split(','))
 
 
@@ -370,65 +378,65 @@ def test_each_run_on_tpus_has_chips_of_its_own(tmp_path, cluster):
 
 
 def test_states_from_directories_alone(tmp_path):
-  def state(name):
-    return states.read(tmp_path / name).state
+  run = Run(tmp_path / 'a')
 
-  assert state('a') == states.PENDING
-  run = tmp_path / 'a'
-  run.mkdir()
-  (run / 'config.json').write_text(Config().to_json())
-  assert state('a') == states.STOPPED
-  (run / 'progress.json').write_text(
-    json.dumps({'step': 5, 'total': 20, 'seconds_left': 61.2})
-  )
-  with locks.lock(run):
-    assert state('a') == states.RUNNING
+  def state():
+    return states.read(run).state
+
+  assert state() == states.PENDING
+  run.open(Config())
+  assert state() == states.STOPPED
+  run.report({'step': 5, 'total': 20, 'seconds_left': 61.2})
+  with run.lock():
+    assert state() == states.RUNNING
     assert 'step 5/20, 1:01 left' in states.line(states.read(run))
   states.mark_failed(run, {'message': 'for a reason'})
-  assert state('a') == states.FAILED
+  assert state() == states.FAILED
   states.clear_failed(run)
-  (run / 'finished.json').write_text('{}')
-  assert state('a') == states.TRAINED
-  (run / 'evaluation.json').write_text('{}')  # Damaged: to be made again.
-  assert state('a') == states.TRAINED
-  # A baseline is done when it has rows.
-  (run / 'config.json').write_text('{"baseline": "pca"}')
-  assert state('a') == states.TRAINED
-  write_rows(run)
-  assert state('a') == states.DONE
+  run.finish({})
+  assert state() == states.TRAINED
+  with run.lock():
+    assert state() == states.EVALUATING
+  (run.path / 'evaluation.json').write_text('{}')  # Damage counts as absence.
+  assert state() == states.TRAINED
+  run.write_rows([{}])
+  assert state() == states.DONE
+  run.finish({})  # Trained again, so the evaluation is outdated.
+  os.utime(run.path / 'evaluation.json', (0, 0))
+  assert state() == states.TRAINED
 
 
-def write_rows(run):
-  row = dict.fromkeys(results.COLUMNS)
-  (run / results.EVALUATION).write_text(json.dumps({'rows': [row]}))
+def test_a_baseline_is_done_when_it_has_rows(tmp_path):
+  run = Run(tmp_path / 'a')
+  run.open(BaselineConfig('static_mnist', 'digit', 'pca'))
+  assert states.read(run).state == states.STOPPED
+  run.write_rows([{}])
+  assert states.read(run).state == states.DONE
 
 
 def test_a_terminal_has_a_live_table(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr('sys.stdout.isatty', lambda: True)
   monkeypatch.setattr('launch.display.SECONDS', 0.0)
-  run = tmp_path / 'one'
-  run.mkdir()
-  (run / 'config.json').write_text(Config().to_json())
-  (run / 'progress.json').write_text(
-    json.dumps({'step': 1, 'total': 4, 'seconds_left': 3})
-  )
-  with Display(tmp_path, ['one', 'two']) as display:
-    with locks.lock(run):
+  run = Run(tmp_path / 'one')
+  run.open(Config())
+  run.report({'step': 1, 'total': 4, 'seconds_left': 3})
+  with Display([run, Run(tmp_path / 'two')]) as display:
+    with run.lock():
       display.refresh()
     display.tell('something')
     display.refresh()
   table, rest = capsys.readouterr().out.split('something')
   assert 'running     one  step 1/4, 0:03 left' in table
   assert '1 pending, 1 running, 0 done, 0 failed' in table
-  assert '\033[2F\033[J' in table  # Both of its lines make way.
+  assert '\033[2F\033[J' in table  # Both lines of the table are erased.
   assert '2 pending, 0 running, 0 done, 0 failed' in rest
 
 
 def test_status_is_a_table_of_the_folder(tmp_path):
-  for name in ('one', 'two'):
-    (tmp_path / name).mkdir()
-    (tmp_path / name / 'config.json').write_text('{"baseline": "pca"}')
-  write_rows(tmp_path / 'one')
+  one, two = Run(tmp_path / 'one'), Run(tmp_path / 'two')
+  for run in (one, two):
+    run.open(BaselineConfig('static_mnist', 'digit', 'pca'))
+  one.write_rows([{}])
   process = command('launch.status', f'--runs_dir={tmp_path}')
   output, errors = process.communicate()
   assert process.returncode == 0, errors
@@ -443,5 +451,5 @@ def test_status_is_a_table_of_the_folder(tmp_path):
 
 def test_packed_is_when_the_last_run_ends():
   assert benchmark.packed([3, 1, 1, 1], cores=2) == 3
-  assert benchmark.packed([1, 1, 1, 3], cores=2) == 4  # Started at 1, the last.
+  assert benchmark.packed([1, 1, 1, 3], cores=2) == 4  # The last starts at 1.
   assert benchmark.packed([5], cores=4) == 5

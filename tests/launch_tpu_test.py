@@ -1,7 +1,7 @@
-"""What starts sweeps on TPUs: the files parse, and say what they must.
+"""Files that start sweeps on TPUs: their syntax, schemas, and contents.
 
-The schemas are of those parts that are used, after KubeRay's v1 RayJob and
-SkyPilot 0.14's task; what they do not name is a mistake.
+The schemas cover the parts in use of KubeRay's v1 RayJob and of SkyPilot 0.14's
+task. A field that a schema does not name is an error.
 """
 
 import pathlib
@@ -111,7 +111,7 @@ SKY = record(
 
 
 def check_command(text):
-  """A command line of the sweep that the sweep itself would take."""
+  """Checks that `launch.sweep` accepts the flags of a command line."""
   code = (
     'import sys; from absl import flags; from launch import sweep; '
     'sweep.define_flags(); flags.FLAGS(sys.argv); '
@@ -139,7 +139,7 @@ def test_rayjob():
     pod = group['template']['spec']
     assert pod['serviceAccountName'] == account['metadata']['name']
     for container in pod['containers']:
-      # TPUs cannot be overcommitted, and Ray reads its size off the limits.
+      # TPUs cannot be overcommitted, and Ray reads its resources from limits.
       assert (
         container['resources']['requests'] == (container['resources']['limits'])
       )
@@ -148,7 +148,7 @@ def test_rayjob():
   chips = pod['nodeSelector']['cloud.google.com/gke-tpu-topology']
   assert chips == '1x1'
   assert container['resources']['limits']['google.com/tpu'] == '1'
-  # A run fits into a worker.
+  # A worker has the resources of one run.
   words = job['spec']['entrypoint'].split()
   assert '--tpus_per_run=1' in words
   assert f'--cpus_per_run={container["resources"]["limits"]["cpu"]}' in words
@@ -181,7 +181,7 @@ def test_the_tpu_wheel_and_its_libtpu_are_pinned():
   lines = (TPU / 'requirements.txt').read_text().splitlines()
   assert 'tensorflow-tpu==2.20.0' in lines
   assert 'libtpu==0.0.14' in lines
-  # Of plain tensorflow nothing may be left, whoever asks for it.
+  # Plain tensorflow must not be installed, even if a dependency requires it.
   lines = (TPU / 'overrides.txt').read_text().splitlines()
   assert 'tensorflow ; python_version < "3"' in lines
   assert any(line.startswith('tf-keras==2.20') for line in lines)

@@ -1,12 +1,13 @@
-"""Marginals: normalised, and what VampPrior is made of."""
+"""Marginals: densities integrate to 1, and VampPrior mixes encodings."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import encoders, marginals, randomness
+from vae_info import randomness
 from vae_info.config import Config
+from vae_info.networks import encoders, layers, marginals
 
 tfd = tfp.distributions
 
@@ -14,21 +15,21 @@ tfd = tfp.distributions
 def make(tiny, name, encoder_name='conv', images=None, latent_size=2):
   config = Config(encoder=encoder_name, marginal=name, latent_size=latent_size)
   encoder = encoders.ENCODERS[encoder_name](
-    config, (8, 8, 1), randomness.generator(1, 'encoder')
+    config, (8, 8, 1), layers.Make(randomness.generator(1, 'encoder'))
   )
   images = tiny.train.images if images is None else images
   marginal = marginals.MARGINALS[name](
-    config, images, randomness.generator(2, 'marginal'), encoder
+    config, images, layers.Make(randomness.generator(2, 'marginal')), encoder
   )
-  # Away from the start, where flows are the identity and weights are equal.
+  # Moves the weights off their start, where a flow is the identity and all
+  # components weigh the same.
   for number, made in enumerate(getattr(marginal, 'mades', [])):
     last = made.layers[-1].kernel
     noise = tf.random.stateless_normal(last.shape, [number, 1])
     last.assign(0.05 * noise)
   if hasattr(marginal, 'logits'):
-    marginal.logits.assign(
-      tf.random.stateless_normal(marginal.logits.shape, [0, 2])
-    )
+    value = marginal.logits.value
+    value.assign(tf.random.stateless_normal(value.shape, [0, 2]))
   return encoder, marginal
 
 
@@ -36,7 +37,7 @@ def make(tiny, name, encoder_name='conv', images=None, latent_size=2):
 @pytest.mark.parametrize('name', sorted(marginals.MARGINALS))
 def test_integrates_to_one(tiny, name, encoder_name):
   _, marginal = make(tiny, name, encoder_name)
-  axis = np.linspace(-12, 12, 481, dtype=np.float32)
+  axis = np.linspace(-12, 12, 241, dtype=np.float32)
   grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
   density = np.exp(marginal().log_prob(grid).numpy().astype(np.float64))
   assert density.sum() * (axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
@@ -69,7 +70,7 @@ def test_vampprior_is_the_mixture_of_encodings(tiny, encoder_name):
   )
   codes = np.random.default_rng(0).normal(size=[7, 3]).astype(np.float32)
   encodings = encoder(marginal.pseudo_inputs()).log_prob(codes[:, None])
-  weights = tf.nn.log_softmax(marginal.logits)
+  weights = tf.nn.log_softmax(marginal.logits())
   np.testing.assert_allclose(
     marginal().log_prob(codes),
     tf.reduce_logsumexp(encodings + weights, axis=-1),
@@ -80,7 +81,10 @@ def test_vampprior_is_the_mixture_of_encodings(tiny, encoder_name):
 def test_pseudo_inputs_start_near_training_images_and_stay_in_bounds(tiny):
   config = Config(marginal='vampprior', latent_size=2)
   marginal = marginals.VampPrior(
-    config, tiny.train.images[:1], randomness.generator(0, 'm'), None
+    config,
+    tiny.train.images[:1],
+    layers.Make(randomness.generator(0, 'm')),
+    None,
   )
   np.testing.assert_allclose(
     marginal.pseudo_inputs(), 0.1 + 0.8 * tiny.train.images[:1], atol=1e-5

@@ -1,13 +1,15 @@
-"""Stochastic PCA, against what is known of Gaussians and in the paper."""
+"""Stochastic PCA against known values for Gaussians, and the paper's."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import classifiers, evaluation, pca, random_encoders, references
-from vae_info.classifiers import Settings
-from vae_info.config import UserError
+from vae_info import references
+from vae_info.baselines import codes, pca
+from vae_info.errors import UserError
+from vae_info.evaluation import classifiers, estimates
+from vae_info.evaluation.classifiers import Settings
 
 tfd = tfp.distributions
 SCALES = np.array([3.0, 2.0, 1.0, 0.5])
@@ -46,7 +48,7 @@ def test_whitened_gaussians_are_white_in_the_order_of_variance():
   z = whitening(tf.constant(x)).numpy()
   assert whitening.size == 3
   np.testing.assert_allclose(np.cov(z.T), np.eye(3), atol=1e-2)
-  # The components are the first axes, up to their sign.
+  # The components are the first axes of the data, up to their sign.
   own = (x - 5.0) @ rotation / SCALES
   np.testing.assert_allclose(
     np.abs(np.corrcoef(z.T, own.T)[:3, 3:]), np.eye(3, 4), atol=0.05
@@ -91,28 +93,31 @@ def test_variational_rate_is_the_mean_log_ratio():
 
 
 def test_classifier_on_noisy_components_reaches_the_bayes_value():
-  # Two classes, +-1 along one axis of otherwise white vectors: whitened, that
-  # axis has the classes at +-1 and the noise has the scale that was asked for.
+  # The classes are at +-1 along one axis, where they dominate. Whitening leaves
+  # them at +-1, and the noise has the given scale.
   rng = np.random.default_rng(0)
   labels = (np.arange(6_000) % 2).astype(np.int32)
   x = 0.1 * rng.normal(size=[6_000, 4, 4, 1]).astype(np.float32)
   x[:, 0, 0, 0] = 2.0 * labels - 1.0
   noise = 1.0
   whitening = pca.Whitening(x.reshape([6_000, -1]), 1)
-  model = random_encoders.as_model(pca.PcaEncoder(whitening, 1, noise))
-  means = evaluation.encode(model, x)
+  model = codes.as_model(pca.PcaEncoder(whitening, 1, noise))
+  means = estimates.encode(model, x)
   np.testing.assert_allclose(np.abs(means), 1.0, atol=1e-2)
   settings = Settings((10,), learning_rate=1e-2, epochs=30, batch_size=100)
-  classifier = classifiers.Mlp(1, 2, (10,), rng)
-  draw = evaluation.make_draw(model, means, 0, 'classifier codes')
-  classifiers.fit(classifier, draw, labels, settings)
-  losses, _ = evaluation.label_distortion(model, classifier, x, labels, 8)
-  # By quadrature over z ~ Normal(1, 1), the class at 1: log odds are 2 z.
+  draw = estimates.make_draw(model, means, 0, 'classifier codes')
+  examples = classifiers.Examples(draw, labels, 1, 2)
+  [classifier] = classifiers.fit_together([examples], settings)
+  losses, _ = estimates.label_distortions_and_hits(
+    estimates.Codes(model, means, 8), classifier, labels
+  )
+  # The Bayes value by quadrature over z ~ Normal(1, 1), for the class at 1,
+  # where the log odds are 2 z.
   z = np.linspace(-9, 11, 20_001)
   density = np.exp(-0.5 * (z - 1) ** 2) / np.sqrt(2 * np.pi)
   bayes = np.sum(density * np.log1p(np.exp(-2 * z))) * (z[1] - z[0])
   assert losses.mean() == pytest.approx(bayes, abs=0.012)
-  # And C is no lower than H(Y) - I(Z;X) <= H(Y) - I(Z;Y).
+  # C is also at least H(Y) - I(Z;X), which is at most H(Y) - I(Z;Y).
   assert losses.mean() > np.log(2) - pca.rate(1, noise) - 0.01
 
 
@@ -120,7 +125,7 @@ def test_envelope_keeps_what_no_other_point_beats():
   rates = np.array([3.0, 1.0, 2.0, 2.0, 4.0, 5.0])
   values = np.array([1.5, 2.0, 1.0, 1.8, 1.2, 0.3])
   assert list(references.envelope(rates, values)) == [1, 2, 5]
-  # Noisy copies above a known curve leave the curve.
+  # Of a convex curve and points above it, the envelope is the curve.
   rng = np.random.default_rng(0)
   curve = np.linspace(0.5, 10, 12)
   rates = np.concatenate([curve, curve])

@@ -1,16 +1,17 @@
-"""Runs of one beta beside the curve of a run of a range."""
+"""Comparison of trainings at one beta with multi-beta models."""
 
 import dataclasses
 import math
 
 import pytest
+from commands import call
 
 from plots import compare
 from plots.table import Row
 
 
 def make(beta, beta_trained='', **kwargs):
-  """A row on lines that interpolation follows exactly."""
+  """A row whose values are linear, so that interpolation is exact."""
   fields = {field.name: None for field in dataclasses.fields(Row)}
   rate = 30 - 10 * math.log(beta)
   fields |= {
@@ -37,23 +38,23 @@ CURVE = [make(beta, '0.5:8') for beta in (0.5, 1.0, 2.0, 4.0, 8.0)]
 
 def test_objective_at_the_same_beta_and_c_at_the_same_rate():
   alone = make(3.0, distortion=90.0, rate=17.0, label_distortion=0.5)
-  [found] = compare.comparisons([*CURVE, alone])
-  assert found.own_objective == pytest.approx(90 + 3 * 17)
+  [comparison] = compare.comparisons([*CURVE, alone])
+  assert comparison.own_objective == pytest.approx(90 + 3 * 17)
   log3 = math.log(3)
   expected = 65 + 20 * log3 + 3 * (30 - 10 * log3)
-  assert found.objective == pytest.approx(expected)
-  assert found.label_distortion == pytest.approx(1 - 0.02 * 17)
-  text = compare.line(found)
+  assert comparison.objective == pytest.approx(expected)
+  assert comparison.label_distortion == pytest.approx(1 - 0.02 * 17)
+  text = compare.line(comparison)
   assert '| 141.00 |' in text
   assert f'{100 * (expected / 141 - 1):+.1f} %' in text
   assert '| 0.500 | 0.660 | +0.160 |' in text
 
 
 def test_outside_of_the_curve_nothing_is_said():
-  [found] = compare.comparisons([*CURVE, make(0.1)])
-  assert found.objective is None
-  assert found.label_distortion is None
-  assert compare.line(found).count('–') == 4
+  [comparison] = compare.comparisons([*CURVE, make(0.1)])
+  assert comparison.objective is None
+  assert comparison.label_distortion is None
+  assert compare.line(comparison).count('–') == 4
 
 
 def test_only_the_same_family_and_seed_are_compared():
@@ -75,16 +76,44 @@ def test_a_convex_curve_is_followed_closely():
     make(30 / rate, '1:15', rate=rate, label_distortion=at(rate))
     for rate in rates
   ]
-  [found] = compare.comparisons([*curve, make(2.7, rate=11.0)])
+  [comparison] = compare.comparisons([*curve, make(2.7, rate=11.0)])
   straight = (at(8.0) + at(14.0)) / 2
   assert straight - at(11.0) > 0.03
-  assert abs(found.label_distortion - at(11.0)) < 0.01
+  assert abs(comparison.label_distortion - at(11.0)) < 0.01
 
 
-def test_an_annealed_curve_is_told():
+def test_an_annealed_curve_is_named():
   curve = [
     dataclasses.replace(row, kl_annealing_epochs=1.0, run='annealed')
     for row in CURVE
   ]
-  found = list(compare.comparisons([*CURVE, *curve, make(3.0)]))
-  assert [one.trained for one in found] == ['0.5:8', '0.5:8, annealed']
+  compared = list(compare.comparisons([*CURVE, *curve, make(3.0)]))
+  assert [one.trained for one in compared] == ['0.5:8', '0.5:8, annealed']
+
+
+def test_the_command_prints_a_line_for_each_run_at_one_beta():
+  printed, _, summary = call('plots.compare').partition('\n\n')
+  _, heading, *lines = printed.splitlines()
+  assert set(heading) == {'|', '-'}
+  assert len(lines) > 10
+  columns = heading.count('|')
+  assert all(line.count('|') == columns for line in lines)
+  assert any('%' in line for line in lines)
+  assert [line.split(':')[0] for line in summary.splitlines()] == [
+    '- autoregressive',
+    '- deconvolutional',
+  ]
+
+
+def test_how_many_are_met_is_counted():
+  runs = [
+    make(1.0),  # The same as the curve.
+    make(2.0, distortion=70.0),  # The curve is more than 1 % above.
+    make(0.5, distortion=200.0, label_distortion=0.9),  # The curve is better.
+    make(0.1),  # Outside the curve.
+  ]
+  [text] = compare.summary(list(compare.comparisons([*CURVE, *runs])))
+  assert text == (
+    '- deconvolutional: D + βR of the curve is at most 1 % above in 2 of 3, '
+    'and below in 1; C is within 0.03 nats in 2 of 3.'
+  )

@@ -1,4 +1,4 @@
-"""The page, in a headless Chromium: quiet, offline, and it answers."""
+"""The page in a headless Chromium: no messages, no network, and it reacts."""
 
 import re
 import shutil
@@ -15,19 +15,19 @@ CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 
 @pytest.fixture(scope='module')
 def written(tmp_path_factory):
-  """The page that the command writes."""
+  """The path of the page that the command writes."""
   folder = tmp_path_factory.mktemp('explore')
   results = plots_table.write(folder / 'x.csv', plots_table.rows())
   output = folder / 'explore.html'
   flags = f'--results={results}', f'--output={output}'
-  told = plots_table.run('explore', *flags)
-  assert told == f'wrote {output}: {len(plots_table.rows())} results\n'
+  output_text = plots_table.run('explore', *flags)
+  assert output_text == f'wrote {output}: {len(plots_table.rows())} results\n'
   return output
 
 
 @pytest.fixture(scope='module')
 def page(written):
-  """The page when drawn; its `said` and `asked` are what must stay empty."""
+  """The drawn page, with its messages (`said`) and requests (`asked`)."""
   if CHROMIUM is None:
     pytest.skip('no chromium on the PATH; apt-get install chromium brings one')
   api = pytest.importorskip('playwright.sync_api')
@@ -48,7 +48,7 @@ def page(written):
 
 
 def vaes(**wanted):
-  """The table's rows of MNIST by decoder, marginal or encoder."""
+  """The table's β-VAEs of MNIST, chosen by decoder, marginal or encoder."""
   return [
     row
     for row in plots_table.rows(['binarized_mnist'])
@@ -63,7 +63,7 @@ def markers(page):
 
 
 def marker(page, run):
-  """The first marker of a run: in the panel of rates."""
+  """The first marker of a run, which is in the plot against rate."""
   return page.locator(f'svg.marks path[aria-label*="run: {run};"]').first
 
 
@@ -81,7 +81,7 @@ def test_pointing_shows_a_runs_numbers(page):
   tooltip.wait_for()
   text = tooltip.inner_text()
   shown = re.search(r'run\s+(\S+)', text).group(1)
-  # Of markers on top of each other it may be another.
+  # If markers lie on top of each other, the tooltip may be of another one.
   row = next(
     row
     for row in vaes()
@@ -125,7 +125,7 @@ def test_bits(page):
 
 
 def bright(page):
-  """The runs of markers that are not faint, of both panels."""
+  """The runs of all highlighted markers, in both panels."""
   return page.eval_on_selector_all(
     'svg.marks .mark-symbol path[aria-label*="run: "]',
     """paths => paths.filter(x => x.getAttribute('opacity') == '1')
@@ -162,7 +162,7 @@ def test_dragging_picks_out_in_both_panels(page):
   picked = bright(page)
   middle = len(picked) // 2
   assert one in picked and len(picked) < len(vaes())
-  assert picked[:middle] == picked[middle:]  # The same on both sides.
+  assert picked[:middle] == picked[middle:]  # Both panels highlight the same.
 
 
 def test_baselines_can_go(page):
@@ -173,7 +173,7 @@ def test_baselines_can_go(page):
   assert names.count() == 0
 
 
-def test_a_missing_extra_is_told(tmp_path):
+def test_a_missing_extra_is_reported(tmp_path):
   results = plots_table.write(tmp_path / 'x.csv', plots_table.rows())
   script = (
     "import sys; sys.modules['altair'] = None; sys.argv[0] = 'explore'; "
@@ -194,10 +194,10 @@ def test_words_of_a_row(tmp_path):
   rows = table.read(
     plots_table.write(tmp_path / 'x.csv', plots_table.rows(['omniglot']))
   )
-  one = explore.record(rows[0], 'Omniglot alphabet')
+  record = explore.record(rows[0], 'Omniglot alphabet')
   minus = '\N{MINUS SIGN}'
-  assert one['family'] == (
+  assert record['family'] == (
     f'({minus}, {minus}) deconvolutional, Gaussian; conv encoder'
   )
-  assert one['told_beta'] == f'{rows[0].beta:g} (trained over 0.2:40)'
-  assert one['told_rate'] == '2.000 ± 0.014 nats (2.885 bits)'
+  assert record['beta_text'] == f'{rows[0].beta:g} (trained over 0.2:40)'
+  assert record['rate_text'] == '2.000 ± 0.014 nats (2.885 bits)'

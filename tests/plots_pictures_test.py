@@ -1,34 +1,35 @@
-"""Pictures of models: which are chosen, what is drawn, what is refused."""
+"""Pictures of models: choosing runs, drawing them, and refusals."""
 
-import json
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from commands import call
 
 from plots import picture_figures, pictures, style
-from vae_info import model as models, results
-from vae_info.config import Config, UserError
+from vae_info.config import Config
+from vae_info.errors import UserError
+from vae_info.networks import model as models
+from vae_info.runs.directory import Run
 
 
 def make_run(folder, images, rates=(3.0,), evaluated=True, **settings):
-  """An untrained but finished run, with rates as if it had been evaluated."""
+  """Makes a finished run of an untrained model, with invented rates."""
   config = Config(latent_size=3, **settings)
-  run = folder / config.run_name
-  (run / 'checkpoints').mkdir(parents=True)
-  (run / 'config.json').write_text(config.to_json())
-  (run / 'finished.json').write_text('{"step": 1}')
+  run = Run(folder / config.run_name)
+  run.open(config)
+  run.finish({'step': 1, 'train_images': images.shape})
   model = models.build(config, images)
-  tf.train.Checkpoint(model=model).save(str(run / 'checkpoints' / 'ckpt'))
+  tf.train.Checkpoint(model=model).save(str(run.checkpoints / 'ckpt'))
   if evaluated:
-    empty = dict.fromkeys(results.COLUMNS)
-    rows = [
-      empty | {'task': task, 'rate': rate, 'beta': 1 / rate}
-      for rate in rates
-      for task in ('one', 'two')
-    ]
-    (run / results.EVALUATION).write_text(json.dumps({'rows': rows}))
+    run.write_rows(
+      [
+        {'task': task, 'rate': rate, 'beta': 1 / rate}
+        for rate in rates
+        for task in ('one', 'two')
+      ]
+    )
   return run
 
 
@@ -56,15 +57,17 @@ def make_pictures(rate, decoder='deconvolutional', seed=0):
 
 
 def test_points_are_one_for_each_beta(runs_dir):
-  found = pictures.rated(runs_dir, None)
-  assert [(p.config.decoder, p.rate) for p in found] == [
+  points = pictures.rated(runs_dir, None)
+  assert [(point.config.decoder, point.rate) for point in points] == [
     ('autoregressive', 3.0),
     ('deconvolutional', 9.0),
     ('deconvolutional', 1.0),
   ]
 
 
-def test_runs_that_cannot_be_drawn_are_told(runs_dir, tmp_path, tiny, capsys):
+def test_runs_that_cannot_be_drawn_are_reported(
+  runs_dir, tmp_path, tiny, capsys
+):
   with pytest.raises(UserError, match='no finished run'):
     pictures.rated(tmp_path, None)
   with pytest.raises(UserError, match='no evaluated run of omniglot'):
@@ -95,7 +98,7 @@ def test_examples_are_one_of_each_class():
 def test_principal_components_ignore_noise():
   rng = np.random.default_rng(0)
   signal = np.linspace(-1, 1, 200)
-  codes = rng.normal(size=[64, 200, 5])  # Noise of more variance than it.
+  codes = rng.normal(size=[64, 200, 5])  # Noise with more variance than signal.
   codes[..., 3] = 1.5 * signal
   plane = pictures.principal_components(codes)
   assert plane.shape == (200, 2)
@@ -111,7 +114,7 @@ def test_a_models_pictures(runs_dir, tiny, number):
   assert drawn.images.shape == drawn.samples.shape == (4, 8, 8, 1)
   for images in (drawn.reconstructions, drawn.samples):
     assert np.all((images >= 0) & (images <= 1))
-    # A sample where pixels depend on each other, else probabilities.
+    # Pixels that depend on each other are sampled; others are probabilities.
     binary = np.all((images == 0) | (images == 1))
     assert binary == (drawn.decoder == 'autoregressive')
   again = pictures.draw(point, tiny, 'quadrant')
@@ -157,3 +160,16 @@ def test_reconstructions_have_a_row_for_each_rate(tmp_path):
     shown[:, 4, :28], column[0].reconstructions[4, :, :, 0], atol=1e-12
   )
   style.save(figure, tmp_path, 'x')
+
+
+def test_command_draws_each_decoder(runs_dir, tiny, tmp_path):
+  flags = (f'--runs_dir={runs_dir}', f'--output_dir={tmp_path}', '--rates=1')
+  output = call('plots.pictures', *flags, dataset=tiny)
+  written = {path.name for path in tmp_path.iterdir()}
+  assert {
+    'codes.png',
+    'reconstructions_autoregressive.png',
+    'reconstructions_deconvolutional.png',
+  } <= written
+  for name in written:
+    assert f'wrote {tmp_path / name}' in output

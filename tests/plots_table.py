@@ -1,4 +1,4 @@
-"""A table of results made up from formulas, and the commands that read it."""
+"""Makes up a table of results from formulas, and runs commands that read it."""
 
 import csv
 import itertools
@@ -12,7 +12,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# As `vae_info.results` writes them.
+# The columns as `vae_info.results` writes them.
 COLUMNS = (
   'run',
   'dataset',
@@ -55,8 +55,8 @@ COLUMNS = (
   'version',
 )
 
-# Data set -> H(X), and task -> H(Y), how much of the label a nat brings, and C
-# of the four baselines.
+# From data set to H(X) and its tasks. From task to H(Y), the label information
+# that a nat of rate brings, and C of the four baselines.
 DATA = {
   'binarized_mnist': (
     79.78,
@@ -81,7 +81,7 @@ FAMILIES = [
 
 
 def rows(datasets=tuple(DATA)) -> list[dict]:
-  """Every family, range-trained and at one beta, and every baseline."""
+  """Rows of all families, at one beta and over a range; and of baselines."""
   return [row for name in datasets for row in _of_dataset(name)]
 
 
@@ -112,7 +112,8 @@ def _vae(dataset, family, number, rate, facts, ranged=False, seed=0):
   label_entropy, slope, (_, _, _, best) = facts
   encoder, decoder, marginal = family
   strong = decoder == 'autoregressive'
-  # D + R rises above its bound at high rates, and by less where it is strong.
+  # D + R rises above its bound with the rate. At low rates, only a strong
+  # decoder is near the bound.
   entropy = DATA[dataset][0]
   total = entropy + 4 + number % 4 + 0.08 * rate
   if not strong:
@@ -187,7 +188,7 @@ def _baselines(dataset, task, facts):
 
 
 def write(path, rows, columns=COLUMNS):
-  """A CSV file; what a row lacks is empty."""
+  """Writes a CSV file, with empty fields for what a row lacks; its path."""
   with open(path, 'w', newline='') as file:
     table = csv.DictWriter(
       file, columns, lineterminator='\n', extrasaction='ignore'
@@ -198,14 +199,14 @@ def write(path, rows, columns=COLUMNS):
 
 
 def run(module, *flags, status=0, seed='0'):
-  """Runs a command to its end; returns what it printed."""
+  """Runs a command of `plots` to its end; returns what it printed."""
   done = subprocess.run(
     [sys.executable, '-m', f'plots.{module}', *map(str, flags)],
     cwd=ROOT,
     env={**os.environ, 'PYTHONHASHSEED': seed},
     capture_output=True,
     text=True,
-    timeout=120,
+    timeout=600,
   )
   assert done.returncode == status, done.stdout + done.stderr
   return done.stdout if status == 0 else done.stderr

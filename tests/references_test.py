@@ -1,4 +1,4 @@
-"""Reference lines and numbers, against what is known of them."""
+"""Reference lines and numbers against known values."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from vae_info import references
 
 
 def test_the_urn_of_the_introduction():
-  # All 3 red of 100 balls: 34 % in 70 draws, as the paper says; in 10 draws
-  # 10 * 9 * 8 / (100 * 99 * 98), where it says 0.1 %.
+  # The chance to draw all 3 red balls out of 100. In 70 draws it is 34 %, as in
+  # the paper; in 10 it is 10 * 9 * 8 / (100 * 99 * 98), in the paper 0.1 %.
   assert references.chance_of_all(3, 100, 70) == pytest.approx(0.3385, abs=5e-5)
   assert references.chance_of_all(3, 100, 10) == pytest.approx(720 / 970_200)
   assert references.chance_of_all(3, 100, 10) == pytest.approx(7.4e-4, rel=0.01)
@@ -29,7 +29,8 @@ def test_label_preference_is_one_on_the_line_of_random_discarding():
     pytest.approx(1.0),
     pytest.approx(0.0, abs=1e-12),
   )
-  # All labels in 20 of 80 nats: four times what blind drawing would keep.
+  # The code keeps the whole label in 20 of 80 nats. Random discarding would
+  # keep a quarter of it.
   assert references.label_preference(
     np.zeros(10), 20.0, 2.3, 80.0
   ) == pytest.approx((4.0, 0.0))

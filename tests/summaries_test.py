@@ -1,10 +1,10 @@
-"""Summaries: whatever was killed, each step is there once."""
+"""Summaries: each step is there once, even if the training was killed."""
 
 import pathlib
 
 import tensorflow as tf
 
-from vae_info import summaries
+from vae_info.runs import summaries
 
 
 def steps(folder):

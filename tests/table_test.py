@@ -1,16 +1,19 @@
-"""The table of results in the repository: made by its sweeps, by commits."""
+"""The repository's table of results: its sweeps made it, at known commits."""
 
 import csv
 import dataclasses
 import pathlib
 import re
 
+import matplotlib.image
+import numpy as np
 import pytest
+from commands import call
 
 from launch import sweeps
 
 TABLE = pathlib.Path(__file__).parents[1] / 'plots' / 'results.csv'
-NAMES = ('curves', 'omniglot_curves', 'baselines')
+NAMES = ('readme', 'curves', 'omniglot_curves', 'baselines')
 
 
 @pytest.fixture(scope='module')
@@ -28,8 +31,8 @@ def test_each_row_is_of_a_run_of_a_sweep(rows, runs):
   assert rows
   for row in rows:
     config = dataclasses.asdict(runs[row['run']].config)
-    of_pca = config.pop('num_samples', None)
-    assert of_pca is None or int(row['num_samples']) == of_pca
+    num_samples = config.pop('num_samples', None)  # Only PCA has it.
+    assert num_samples is None or int(row['num_samples']) == num_samples
     if 'baseline' in config:
       assert row['method'] == config.pop('baseline')
       config = {k: v for k, v in config.items() if v is not None}
@@ -39,8 +42,8 @@ def test_each_row_is_of_a_run_of_a_sweep(rows, runs):
       assert row['method'] == 'vae'
       low, high = runs[row['run']].config.beta_range or (config['beta'],) * 2
       assert low <= float(row['beta']) <= high
-      told = '' if low == high else config['beta']
-      assert row['beta_trained'] == told
+      trained = '' if low == high else str(config['beta'])
+      assert row['beta_trained'] == trained
       del config['beta']
     for name, value in config.items():
       if row.get(name):
@@ -57,3 +60,16 @@ def test_no_result_is_there_twice(rows):
   names = ('run', 'task', 'beta', 'latent_size', 'noise', 'classifier')
   results = [tuple(row[name] for name in names) for row in rows]
   assert len(set(results)) == len(results)
+
+
+@pytest.mark.slow
+def test_the_figures_here_are_of_the_table(tmp_path):
+  call('plots.figures', f'--output_dir={tmp_path}')
+  drawn = sorted(tmp_path.glob('*.png'))
+  assert len(drawn) == 4
+  for path in drawn:
+    here = matplotlib.image.imread(TABLE.parent / 'figures' / path.name)
+    again = matplotlib.image.imread(path)
+    assert here.shape == again.shape
+    # Machines may round the position of a line differently.
+    assert np.mean(np.abs(here - again)) < 1e-3, path.name

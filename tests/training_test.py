@@ -1,6 +1,7 @@
-"""The training step on every path, and the loop that can be stopped."""
+"""The training step in every variant, and a training loop that resumes."""
 
 import dataclasses
+import functools
 import itertools
 import os
 import signal
@@ -9,14 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_info import checkpoints, interruption, model as models, training
-from vae_info.config import (
-  DECODERS,
-  ENCODERS,
-  MARGINALS,
-  Config,
-  UserError,
-)
+from vae_info import loop, training
+from vae_info.config import DECODERS, ENCODERS, MARGINALS, Config
+from vae_info.devices import get_strategy
+from vae_info.errors import Stopped, UserError
+from vae_info.loop import Execution, Schedule
+from vae_info.networks import model as models
+from vae_info.runs import Run, checkpoints, interruption
 
 
 def tiny_config(**kwargs):
@@ -24,36 +24,56 @@ def tiny_config(**kwargs):
   return Config(**{**defaults, **kwargs})
 
 
-def run_steps(config, tiny, strategy=None, jit_compile=False, count=3):
+def run_steps(config, tiny, execution=None, count=3):
   """Trains `count` steps; returns rates, distortions and the model."""
-  strategy = strategy or training.get_strategy('one_device')
+  execution = execution or Execution()
   pixels = tiny.train.images
   if config.binarization == 'dynamic':
     pixels = tiny.train_intensities
-  with strategy.scope():
+  schedule = Schedule.of(config, 64)
+  with execution.strategy.scope():
     model = models.build(config, tiny.train.images)
-    optimizer = training.make_optimizer(
-      config, model.trainable_variables, config.total_steps(64)
-    )
+    optimizer = loop.make_optimizer(schedule, model.trainable_variables)
     images = tf.Variable(pixels, trainable=False)
-  train_steps = training.make_train_steps(
-    config, model, optimizer, images, strategy, jit_compile
-  )
-  indices = training.order(config, 64, 0, count)
-  rates, distortions = train_steps(tf.constant(0), tf.constant(indices))
-  return rates.numpy(), distortions.numpy(), model
+  train_steps = training.make_steps(config, model, optimizer, images, execution)
+  values = train_steps(tf.constant(0), tf.constant(schedule.order(0, count)))
+  return values['rate'].numpy(), values['distortion'].numpy(), model
+
+
+@pytest.fixture(scope='module')
+def trained(tiny):
+  """A function: the weights after three steps of a changed `tiny_config`."""
+
+  @functools.cache
+  def weights_of(**changes):
+    _, _, model = run_steps(tiny_config(**changes), tiny)
+    return weights(model)
+
+  return weights_of
+
+
+def mirrored():
+  return Execution(get_strategy('mirrored'))
 
 
 def weights(model):
   return [variable.numpy() for variable in model.trainable_variables]
 
 
+SIMPLEST = ('conv', 'deconvolutional', 'gaussian', 1.0)
+
+
 @pytest.mark.parametrize(
   'encoder, decoder, marginal, beta',
   [
-    *itertools.product(ENCODERS, DECODERS, MARGINALS, [1.0]),
-    ('iaf', 'autoregressive', 'vampprior', '0.1:10'),
-    ('conv', 'deconvolutional', 'mixture', '0.1:10'),
+    *(
+      pytest.param(*parts, marks=() if parts == SIMPLEST else pytest.mark.slow)
+      for parts in (
+        *itertools.product(ENCODERS, DECODERS, MARGINALS, [1.0]),
+        ('iaf', 'autoregressive', 'vampprior', '0.1:10'),
+        ('conv', 'deconvolutional', 'mixture', '0.1:10'),
+      )
+    ),
   ],
 )
 def test_every_step_compiles_with_xla(tiny, encoder, decoder, marginal, beta):
@@ -61,13 +81,16 @@ def test_every_step_compiles_with_xla(tiny, encoder, decoder, marginal, beta):
     encoder=encoder, decoder=decoder, marginal=marginal, beta=beta
   )
   before = weights(models.build(config, tiny.train.images))
-  rates, distortions, model = run_steps(config, tiny, jit_compile=True)
+  rates, distortions, model = run_steps(
+    config, tiny, Execution(jit_compile=True)
+  )
   assert np.all(np.isfinite(rates))
   assert np.all(np.isfinite(distortions))
   for old, new in zip(before, weights(model), strict=True):
     assert not np.array_equal(old, new), 'a variable is not trained'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'flags',
   [
@@ -79,9 +102,8 @@ def test_every_step_compiles_with_xla(tiny, encoder, decoder, marginal, beta):
 def test_two_devices_give_the_result_of_one(tiny, flags):
   config = tiny_config(**flags)
   one_rates, one_distortions, one = run_steps(config, tiny)
-  mirrored = training.get_strategy('mirrored')
-  assert mirrored.num_replicas_in_sync == 2
-  rates, distortions, two = run_steps(config, tiny, mirrored)
+  assert mirrored().strategy.num_replicas_in_sync == 2
+  rates, distortions, two = run_steps(config, tiny, mirrored())
   np.testing.assert_allclose(rates, one_rates, rtol=1e-3)
   np.testing.assert_allclose(distortions, one_distortions, rtol=1e-4)
   for a, b in zip(weights(one), weights(two), strict=True):
@@ -90,7 +112,7 @@ def test_two_devices_give_the_result_of_one(tiny, flags):
 
 @pytest.fixture
 def grey(tiny):
-  """The tiny data set with intensities: paler strokes, greyer grounds."""
+  """The tiny data set with intensities: strokes are 200, the ground is 20."""
   intensities = np.where(tiny.train.images, 200, 20).astype(np.uint8)
   return dataclasses.replace(tiny, train_intensities=intensities)
 
@@ -102,8 +124,7 @@ def dynamic_config(**kwargs):
 def test_two_devices_draw_the_pixels_of_one(grey):
   config = dynamic_config()
   one_rates, one_distortions, one = run_steps(config, grey)
-  mirrored = training.get_strategy('mirrored')
-  rates, distortions, two = run_steps(config, grey, mirrored)
+  rates, distortions, two = run_steps(config, grey, mirrored())
   np.testing.assert_allclose(rates, one_rates, rtol=1e-3)
   np.testing.assert_allclose(distortions, one_distortions, rtol=1e-4)
   for a, b in zip(weights(one), weights(two), strict=True):
@@ -124,18 +145,18 @@ def test_pixels_are_drawn_afresh_for_each_step_with_their_intensity():
   assert flat[2].mean() == 1
   np.testing.assert_array_equal(draw(0, 0, 1), first)
   assert not np.array_equal(draw(1, 0, 1), first)
-  # Two replicas with the same images do not draw the same.
+  # Two replicas draw different pixels, even from the same images.
   assert not np.array_equal(draw(0, 0, 2), draw(0, 1, 2))
 
 
 def test_dynamic_binarization_changes_the_result_and_resumes(grey, tmp_path):
   config = dynamic_config(steps=4)
-  training.train(config, grey, tmp_path / 'a', steps_per_call=4)
-  training.train(config, grey, tmp_path / 'b', steps_per_call=1)
+  train(config, grey, tmp_path / 'a', steps_per_call=4)
+  train(config, grey, tmp_path / 'b', steps_per_call=1)
   dynamic = final_weights(config, tmp_path / 'a', grey)
   again = final_weights(config, tmp_path / 'b', grey)
   static = tiny_config(dataset='omniglot', steps=4)
-  training.train(static, grey, tmp_path / 'c')
+  train(static, grey, tmp_path / 'c')
   fixed = final_weights(static, tmp_path / 'c', grey)
   for a, b, c in zip(dynamic, again, fixed, strict=True):
     np.testing.assert_array_equal(a, b)
@@ -144,9 +165,7 @@ def test_dynamic_binarization_changes_the_result_and_resumes(grey, tmp_path):
 
 def test_a_batch_that_devices_cannot_share_is_refused(tiny):
   with pytest.raises(UserError, match='multiple of the 2 devices, got 15'):
-    run_steps(
-      tiny_config(batch_size=15), tiny, training.get_strategy('mirrored')
-    )
+    run_steps(tiny_config(batch_size=15), tiny, mirrored())
 
 
 def test_beta_changes_the_result(tiny):
@@ -157,48 +176,57 @@ def test_beta_changes_the_result(tiny):
   assert rates[0] > 1.5 * rates[1]
 
 
-def test_annealing_starts_without_the_rate(tiny):
-  annealed = tiny_config(beta=10.0, kl_annealing_epochs=1000)
-  _, _, almost_free = run_steps(annealed, tiny)
-  _, _, free = run_steps(tiny_config(beta=0.0), tiny)
-  _, _, full = run_steps(tiny_config(beta=10.0), tiny)
+def test_annealing_starts_without_the_rate(trained):
+  almost_free = trained(beta=10.0, kl_annealing_epochs=1000)
+  free, full = trained(beta=0.0), trained(beta=10.0)
 
   def distance(a, b):
-    pairs = zip(weights(a), weights(b), strict=True)
-    return sum(np.sum((x - y) ** 2) for x, y in pairs)
+    return sum(np.sum((x - y) ** 2) for x, y in zip(a, b, strict=True))
 
   assert distance(almost_free, free) < 0.1 * distance(full, free)
 
 
-def test_free_nats_leave_a_low_rate_alone(tiny):
-  _, _, unpushed = run_steps(tiny_config(beta=0.0), tiny)
-  _, _, low = run_steps(tiny_config(beta=5.0, free_nats=1e6), tiny)
-  _, _, high = run_steps(tiny_config(beta=5.0, free_nats=1e-6), tiny)
-  _, _, pushed = run_steps(tiny_config(beta=5.0), tiny)
-  for a, b in ((unpushed, low), (high, pushed)):
-    for x, y in zip(weights(a), weights(b), strict=True):
+def test_free_nats_leave_a_low_rate_alone(trained):
+  low = trained(beta=10.0, free_nats=1e6)
+  high = trained(beta=10.0, free_nats=1e-6)
+  for a, b in ((trained(beta=0.0), low), (high, trained(beta=10.0))):
+    for x, y in zip(a, b, strict=True):
       np.testing.assert_array_equal(x, y)
-  assert not np.array_equal(weights(low)[0], weights(high)[0])
+  assert not np.array_equal(low[0], high[0])
 
 
 def test_an_epoch_sees_every_image_once():
-  config = tiny_config(batch_size=10)
-  rows = training.order(config, 64, 0, 12)
+  schedule = Schedule.of(tiny_config(batch_size=10), 64)
+  rows = schedule.order(0, 12)
   assert rows.shape == (12, 10)
   first, second = rows[:6].reshape(-1), rows[6:].reshape(-1)
   assert len(set(first)) == len(set(second)) == 60
   assert not np.array_equal(first, second)
-  np.testing.assert_array_equal(training.order(config, 64, 4, 5), rows[4:9])
+  np.testing.assert_array_equal(schedule.order(4, 5), rows[4:9])
 
 
 def test_learning_rate_schedules():
-  cosine = tiny_config(learning_rate=1.0, steps=10_000)
-  paper = tiny_config(learning_rate=1.0, steps=10_000, lr_schedule='paper')
-  rate = [float(training.learning_rate(cosine, s, 10_000)) for s in (99, 5000)]
-  np.testing.assert_allclose(rate, [0.5, 0.5], atol=0.01)
+  schedules = {
+    decay: Schedule(64, 16, None, 10_000, 0, learning_rate=1.0, decay=decay)
+    for decay in ('cosine', 'paper')
+  }
+  rates = [float(schedules['cosine'].rate(step)) for step in (99, 5000)]
+  np.testing.assert_allclose(rates, [0.5, 0.5], atol=0.01)
   for step, expected in ((0, 1), (5000, 1), (7500, 0.5), (10_000, 0)):
-    value = training.learning_rate(paper, step, 10_000)
+    value = schedules['paper'].rate(step)
     np.testing.assert_allclose(value, expected, atol=1e-6)
+
+
+def test_steps_are_given_or_follow_from_epochs():
+  assert Schedule(64, 10, 2.5, None, 0, 1.0).total == 15
+  assert Schedule(64, 10, 0.01, None, 0, 1.0).total == 1
+  assert Schedule(64, 10, None, 7, 0, 1.0).total == 7
+  with pytest.raises(UserError, match='batch_size 65 is larger than the 64'):
+    Schedule(64, 65, None, 7, 0, 1.0)
+
+
+def train(config, dataset, folder, **execution):
+  training.train(config, dataset, Run(folder), Execution(**execution))
 
 
 def final_weights(config, run, tiny):
@@ -210,8 +238,8 @@ def final_weights(config, run, tiny):
 
 
 def test_stopping_and_resuming_changes_nothing(tiny, tmp_path, monkeypatch):
-  config = tiny_config(marginal='vampprior', steps=12)
-  training.train(config, tiny, tmp_path / 'whole', steps_per_call=12)
+  config = tiny_config(marginal='vampprior', steps=6)
+  train(config, tiny, tmp_path / 'whole', steps_per_call=6)
   real_save = checkpoints.save
 
   def save_and_signal(manager, step):
@@ -220,17 +248,18 @@ def test_stopping_and_resuming_changes_nothing(tiny, tmp_path, monkeypatch):
 
   monkeypatch.setattr(checkpoints, 'save', save_and_signal)
   stops = 0
-  while not checkpoints.is_finished(tmp_path / 'parts'):
+  while not Run(tmp_path / 'parts').finished:
     try:
-      training.train(
+      train(
         config,
         tiny,
         tmp_path / 'parts',
         steps_per_call=2,
         checkpoint_minutes=0,
       )
-    except interruption.Stopped as stopped:
-      assert interruption.resume_hint(stopped)[1] == 42
+    except Stopped as stopped:
+      assert stopped.saved
+      assert stopped.status == 42
       stops += 1
   assert stops >= 2
   whole = final_weights(config, tmp_path / 'whole', tiny)
@@ -243,11 +272,11 @@ def test_a_second_signal_says_that_nothing_was_saved():
   with interruption.Signals() as signals:
     os.kill(os.getpid(), signal.SIGTERM)
     assert signals.received == signal.SIGTERM
-    with pytest.raises(interruption.StoppedAtOnce) as stopped:
+    with pytest.raises(
+      Stopped, match='resumes the last saved state'
+    ) as stopped:
       os.kill(os.getpid(), signal.SIGTERM)
-  text, status = interruption.resume_hint(stopped.value)
-  assert status == 42
-  assert 'resumes the last saved state' in text
+  assert stopped.value.status == 42
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
@@ -255,10 +284,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
   with pytest.raises(
     UserError, match='(rate|distortion) is .* at step|not fin'
   ):
-    training.train(
+    train(
       config, tiny, tmp_path / 'run', steps_per_call=1, checkpoint_minutes=0
     )
-  assert not checkpoints.is_finished(tmp_path / 'run')
+  assert not Run(tmp_path / 'run').finished
   for array in final_weights(config, tmp_path / 'run', tiny):
     assert np.all(np.isfinite(array))
 
@@ -266,7 +295,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
 def test_summaries_can_be_read_back(tiny, tmp_path):
   from tensorboard.backend.event_processing import event_accumulator
 
-  training.train(
+  train(
     tiny_config(steps=10),
     tiny,
     tmp_path,

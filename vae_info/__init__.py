@@ -1,6 +1,10 @@
 """How much label information survives in the codes of a beta-VAE.
 
-See README.md for the flow; `objectives.py` for the quantities themselves.
+vae_info/README.md shows the flow of data; `objectives.py` has the quantities.
 """
 
 __version__ = '0.1.0'
+
+from vae_info import machine as _machine
+
+_machine.prepare()

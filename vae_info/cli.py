@@ -1,121 +1,76 @@
-"""What the commands share: flags, and errors in one line."""
+"""What all commands share: flags, and errors printed in one line."""
 
 import functools
 import logging as standard_logging
 import os
+import signal
 import sys
+import tempfile
+import typing
 from collections.abc import Callable
+from typing import Any
 
 from absl import flags, logging
 
-from vae_info.config import CLASSIFIERS, Config, UserError
-from vae_info.paths import Path
-
-FINISHED = 'finished.json'  # Only a run that ended has this file.
-
-
-def check_finished(run: Path) -> None:
-  """Raises `UserError` if the training in `run` has not ended."""
-  if not (run / FINISHED).is_file():
-    raise UserError(
-      f'{run} is not finished; python -m vae_info.train --run={run} resumes it'
-    )
-
-
-def finished_runs(runs_dir: Path) -> list[Path]:
-  """The directories of finished runs, by name.
-
-  Raises:
-    UserError: There is none.
-  """
-  finished = sorted(path.parent for path in runs_dir.glob(f'*/{FINISHED}'))
-  if not finished:
-    raise UserError(
-      f'no finished run in {runs_dir}; first python -m vae_info.train '
-      f'--runs_dir={runs_dir}'
-    )
-  return finished
+from vae_info.config import CLASSIFIERS
+from vae_info.errors import Stopped, UserError
 
 
 def define_runs_dir() -> None:
-  """`--runs_dir`."""
+  """Defines `--runs_dir`."""
   flags.DEFINE_string(
     'runs_dir', 'runs', 'Folder that holds the run directories.'
   )
 
 
 def define_run(help_text: str) -> None:
-  """`--run`, a run directory."""
+  """Defines `--run`, a run directory."""
   flags.DEFINE_string('run', None, help_text)
 
 
 def define_data_flags() -> None:
-  """`--data_dir` and `--cache_dir`."""
+  """Defines `--data_dir` and `--cache_dir`."""
   flags.DEFINE_string(
     'data_dir',
     None,
-    'Folder with prepared data, for data sets that are not bundled. The '
-    "default is TensorFlow Datasets' own: TFDS_DATA_DIR, or else "
-    '~/tensorflow_datasets.',
+    'Folder of prepared data; bundled data sets do not need it. The default is '
+    "TensorFlow Datasets' own: TFDS_DATA_DIR, or else ~/tensorflow_datasets.",
   )
   flags.DEFINE_string(
     'cache_dir',
     None,
-    'Folder to keep what takes long to compute from data. The default is '
-    'vae_info in XDG_CACHE_HOME, or else in ~/.cache.',
+    'Folder that caches arrays computed from the data. The default is vae_info '
+    'in XDG_CACHE_HOME, or else in ~/.cache.',
   )
 
 
 def define_entropy_estimate() -> None:
-  """`--entropy_estimate`."""
+  """Defines `--entropy_estimate`."""
   flags.DEFINE_float(
     'entropy_estimate',
     None,
-    'H(X) in nats for the table of results, in place of the published estimate '
+    'H(X) in nats for the table of results, instead of the published estimate '
     'for the data set.',
     lower_bound=0.0,
   )
 
 
-def input_entropy(dataset) -> float | None:
-  """H(X) of a `datasets.Dataset`, told or published; None if not known."""
-  told = flags.FLAGS.entropy_estimate
-  return dataset.entropy_estimate if told is None else told
+def numbers(
+  name: str, texts: list[str] | None, kind: type = float
+) -> tuple | None:
+  """Parses a flag that lists numbers, and drops repeated ones.
 
+  Args:
+    name: Name of the flag, for errors.
+    texts: Value of the flag.
+    kind: Type of the numbers.
 
-def load_dataset(config: Config):
-  """The `datasets.Dataset` of a config, from where the flags say."""
-  from vae_info import datasets  # Later than the flags' own checks.
-
-  values = flags.FLAGS
-  return datasets.load(
-    config.dataset, values.data_dir, values.cache_dir, config.binarization
-  )
-
-
-def chosen_tasks(task: str | None, dataset) -> list[str]:
-  """The one task that `--task` names, or all of the `datasets.Dataset`'s.
+  Returns:
+    The numbers; None if `texts` is None.
 
   Raises:
-    UserError: It has no such task.
+    UserError: A text is not a number of this type, or the list is empty.
   """
-  if task is None:
-    return list(dataset.num_classes)
-  if task not in dataset.num_classes:
-    raise UserError(
-      f'unknown task {task!r} of {dataset.name}; expected one of '
-      f'{", ".join(dataset.num_classes)}'
-    )
-  return [task]
-
-
-def numbers(name: str, kind: type = float) -> tuple | None:
-  """The numbers of a flag that lists them, each once; None if not given.
-
-  Raises:
-    UserError: One is not of that kind, or there is none.
-  """
-  texts = flags.FLAGS[name].value
   if texts is None:
     return None
   try:
@@ -130,7 +85,7 @@ def numbers(name: str, kind: type = float) -> tuple | None:
 
 
 def no_arguments(argv: list[str]) -> None:
-  """Raises `UserError` on words that are not flags."""
+  """Raises `UserError` if the command line has more than flags."""
   if len(argv) > 1:
     raise UserError(
       f'unexpected argument {argv[1]!r}; every option is written --name=value'
@@ -138,29 +93,100 @@ def no_arguments(argv: list[str]) -> None:
 
 
 def quiet_tensorflow() -> None:
-  """Keeps TensorFlow's start-up notes off the terminal; call before import."""
+  """Hides TensorFlow's start-up messages; call it before the import."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   logging.set_verbosity(logging.WARNING)
-  # It takes a function for each run, or each noise, for a mistake.
+  # TensorFlow warns of functions that are traced often. Here that is meant:
+  # each run, and each noise, has its own.
   standard_logging.getLogger('tensorflow').setLevel('ERROR')
 
 
+def import_tensorflow() -> None:
+  """Imports TensorFlow and hides its start-up messages.
+
+  No setting of TensorFlow can stop the first of them, so standard error goes to
+  a file meanwhile. If the import fails, the messages are shown.
+  """
+  sys.stderr.flush()
+  terminal = os.dup(2)
+  with tempfile.TemporaryFile() as notes:
+    os.dup2(notes.fileno(), 2)
+    try:
+      import tensorflow  # noqa: F401
+    except ImportError:
+      notes.seek(0)
+      os.write(terminal, notes.read())
+      raise
+    finally:
+      os.dup2(terminal, 2)
+      os.close(terminal)
+
+
 def one_line_errors(main: Callable[[list[str]], None]):
-  """Shows a user's mistake, or the disk's refusal, as one line; status 1."""
+  """Wraps `main`: an error ends it with one line instead of a traceback.
+
+  The exit status says what happened:
+
+    1 or the error's own   a user or I/O error
+    130                    Ctrl-C
+    42                     SIGTERM; the same command resumes
+
+  A second signal ends the process at once, even if the clean-up after the first
+  is not done.
+  """
 
   @functools.wraps(main)
   def wrapped(argv):
+    received: list[int] = []
+
+    # This handler ends a command where it stands. While a command has a state
+    # to save, it sets a handler of its own.
+    def stop(signum, frame):
+      del frame
+      if received:
+        _exit_at_once(Stopped(received[0], saved=False))
+      received.append(signum)
+      raise Stopped(signum, saved=False)
+
+    _handle_signals(stop)
     try:
       main(argv)
-    except (UserError, OSError) as error:
+    except Stopped as stopped:
+      _end(stopped)
+    except Exception as error:
+      if received:  # An import turned `Stopped` into another error.
+        _end(Stopped(received[0], saved=False))
+      if not isinstance(error, (UserError, OSError)):
+        raise
       print(f'error: {error}', file=sys.stderr)
       sys.exit(getattr(error, 'status', 1))
 
   return wrapped
 
 
+def _handle_signals(handler: Callable) -> None:
+  for signum in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(signum, handler)
+
+
+def _end(stopped: Stopped) -> typing.NoReturn:
+  """Prints how to resume, and exits; another signal exits at once."""
+  _handle_signals(lambda signum, frame: os._exit(stopped.status))
+  print(stopped, file=sys.stderr)
+  sys.exit(stopped.status)
+
+
+def _exit_at_once(stopped: Stopped) -> typing.NoReturn:
+  """Prints how to resume, and exits without any clean-up."""
+  print(stopped, file=sys.stderr, flush=True)
+  os._exit(stopped.status)
+
+
 def define_classifier_flags() -> None:
-  """The settings of c(y|z); the defaults are the paper's where it has them."""
+  """Defines the settings of c(y|z).
+
+  The defaults are the paper's, where the paper gives a value.
+  """
   families = ', '.join(
     f'"{name}" {"-".join(map(str, hidden)) or "none"}'
     for name, hidden in CLASSIFIERS.items()
@@ -169,13 +195,13 @@ def define_classifier_flags() -> None:
     'classifier',
     'mlp',
     list(CLASSIFIERS),
-    f'Family of c(y|z), by the units of its hidden layers: {families}.',
+    f'Family of c(y|z), with the units of its hidden layers: {families}.',
   )
   flags.DEFINE_list(
     'classifier_hidden',
     None,
-    'Units of each hidden layer of the classifier, separated by commas, in '
-    'place of --classifier.',
+    'Units of each hidden layer of the classifier, separated by commas, '
+    'instead of --classifier.',
   )
   flags.DEFINE_float(
     'classifier_learning_rate',
@@ -186,41 +212,33 @@ def define_classifier_flags() -> None:
   flags.DEFINE_integer(
     'classifier_epochs',
     100,
-    'Passes of the classifier over the training codes, drawn afresh for each.',
+    'Epochs of the classifier; each draws new codes of the training images.',
   )
   flags.DEFINE_integer(
-    'classifier_batch_size', 32, 'Codes in one step of the classifier.'
+    'classifier_batch_size', 32, 'Codes in one training step of the classifier.'
   )
 
 
-def classifier_settings(seed: int) -> dict:
-  """The attributes of `classifiers.Settings`, as the flags tell them."""
-  values = flags.FLAGS
-  try:
-    hidden = (
-      CLASSIFIERS[values.classifier]
-      if values.classifier_hidden is None
-      else tuple(int(units) for units in values.classifier_hidden)
-    )
-  except ValueError as error:
-    raise UserError(
-      'classifier_hidden must be integers separated by commas, got '
-      f'{",".join(values.classifier_hidden)}'
-    ) from error
-  return {
-    'hidden': hidden,
-    'learning_rate': values.classifier_learning_rate,
-    'epochs': values.classifier_epochs,
-    'batch_size': values.classifier_batch_size,
-    'seed': seed,
+def classifier_settings(values: flags.FlagValues) -> dict[str, Any]:
+  """Returns the settings of c(y|z) on the command line, by name.
+
+  Raises:
+    UserError: The units of the hidden layers are not integers.
+  """
+  settings: dict[str, Any] = {
+    name: values[f'classifier_{name}'].value
+    for name in ('learning_rate', 'epochs', 'batch_size')
+    if values[f'classifier_{name}'].present
   }
-
-
-def given_classifier_settings() -> list[str]:
-  """Names of the settings whose flags stand on the command line."""
-  names = [
-    name
-    for name in classifier_settings(seed=0)
-    if name != 'seed' and flags.FLAGS[f'classifier_{name}'].present
-  ]
-  return names + ['hidden'] * bool(flags.FLAGS['classifier'].present)
+  units = values.classifier_hidden
+  if units is not None:
+    try:
+      settings['hidden'] = tuple(int(number) for number in units)
+    except ValueError as error:
+      raise UserError(
+        'classifier_hidden must be integers separated by commas, got '
+        f'{",".join(units)}'
+      ) from error
+  elif values['classifier'].present:
+    settings['hidden'] = CLASSIFIERS[values.classifier]
+  return settings

@@ -1,13 +1,17 @@
-"""What a training run is: one frozen dataclass, to and from `config.json`.
+"""The config of a training: a frozen dataclass, stored as `config.json`.
 
-Imports no TensorFlow, so that a mistyped flag is answered at once.
+This module does not import TensorFlow, so a mistyped flag is reported at once.
 """
 
 import dataclasses
 import hashlib
 import json
 import math
-import pathlib
+import typing
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from vae_info.errors import UserError
 
 DATASETS = ('static_mnist', 'binarized_mnist', 'omniglot', 'omniglot_lake')
 BINARY_DATASETS = ('static_mnist', 'binarized_mnist')
@@ -22,8 +26,8 @@ LR_SCHEDULES = ('cosine', 'paper')
 # Families of c(y|z), by the units of their hidden layers.
 CLASSIFIERS = {'linear': (), 'mlp': (200, 200), 'mlp_large': (500, 500, 500)}
 
-# Epochs by default: (architecture, decoder), else architecture alone. The
-# compact ones end within ten minutes on two CPU cores.
+# Default epochs by (architecture, decoder), or else by architecture alone.
+# Compact trainings finish within ten minutes on two CPU cores.
 DEFAULT_EPOCHS = {
   ('compact', 'autoregressive'): 10,
   'compact': 16,
@@ -32,106 +36,156 @@ DEFAULT_EPOCHS = {
 DEFAULT_LEARNING_RATES = {'compact': 6e-3, 'paper': 3e-4}
 
 
-class UserError(ValueError):
-  """A mistake of the user's: shown as one line, without a traceback."""
+class BetaRange(typing.NamedTuple):
+  """The range of betas of a multi-beta model; as text, LOW:HIGH."""
 
-  status = 1  # Of the process that it ends.
+  low: float
+  high: float
+
+  def __str__(self):
+    return f'{self.low:.12g}:{self.high:.12g}'
 
 
-def _option(default, text: str, choices: tuple[str, ...] = ()):
-  """A field that is also a flag: `text` is its `--help`."""
-  metadata = {'help': text, 'choices': choices}
+class Bounds(typing.NamedTuple):
+  """Lower bounds of a number; None sets no bound.
+
+  Attributes:
+    least: The number must be at least this.
+    above: The number must be above this.
+  """
+
+  least: float | None = None
+  above: float | None = None
+
+  def check(self, name: str, value: float) -> None:
+    """Raises `UserError` if `value` is out of bounds, or is not finite."""
+    if self.least is not None and not value >= self.least:
+      raise UserError(f'{name} must be at least {self.least}, got {value}')
+    if self.above is not None and not value > self.above:
+      raise UserError(f'{name} must be above {self.above}, got {value}')
+    if isinstance(value, float) and math.isinf(value):
+      raise UserError(f'{name} must be finite, got {value}')
+
+
+ANY = Bounds()
+NOT_NEGATIVE = Bounds(least=0)
+AT_LEAST_ONE = Bounds(least=1)
+POSITIVE = Bounds(above=0)
+
+
+def option(
+  default,
+  text: str,
+  choices: tuple[str, ...] = (),
+  bounds: Bounds = ANY,
+):
+  """Returns a field that is also a flag with the help text `text`."""
+  metadata = {'help': text, 'choices': choices, 'bounds': bounds}
   return dataclasses.field(default=default, metadata=metadata)
 
 
 def _network(default: str, what: str, names: tuple[str, ...]):
-  """A field that names a network: one of ours, or a class of the user's."""
+  """Returns a field that names a built-in network or a class of the user."""
   text = (
     f'{what}: {", ".join(names)}, or package.module:ClassName for a class of '
     'your own.'
   )
-  return _option(default, text)
+  return option(default, text)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """Everything that a training's result depends on, and nothing else."""
+  """Everything that a training's result depends on, and nothing else.
 
-  dataset: str = _option(
+  The help text of each field describes it.
+
+  Raises:
+    UserError: A field is out of bounds, or fields contradict each other.
+  """
+
+  KIND: ClassVar[str] = 'training'
+
+  dataset: str = option(
     'static_mnist',
-    f'Data set to train on: {", ".join(DATASETS)}, or tfds:NAME for a set of '
-    'images and labels of TensorFlow Datasets.',
+    f'Data set to train on: {", ".join(DATASETS)}, or tfds:NAME for an image '
+    'classification data set of TensorFlow Datasets.',
   )
-  binarization: str = _option(
+  binarization: str = option(
     'static',
-    'How intensities become pixels 0 and 1: "static" draws them once, '
-    '"dynamic" draws those of training images afresh for each step, '
-    '"threshold" takes 1 above 0.5. MNIST of the first two is binary already.',
+    'How intensities become pixels 0 and 1: "static" draws each pixel '
+    'once; "dynamic" draws training images again for each step; "threshold" '
+    'gives 1 above 0.5. static_mnist and binarized_mnist are already binary '
+    'and take only "static".',
     BINARIZATIONS,
   )
   encoder: str = _network('conv', 'Encoder p(z|x)', ENCODERS)
   decoder: str = _network('deconvolutional', 'Decoder d(x|z)', DECODERS)
   marginal: str = _network('gaussian', 'Marginal m(z)', MARGINALS)
-  architecture: str = _option(
+  architecture: str = option(
     'compact',
-    'Size of the networks: "compact" is made for a CPU, "paper" is that of '
-    'Alemi et al. (2018).',
+    'Size of the networks: "compact" suits a CPU; "paper" follows Alemi et '
+    'al. (2018).',
     ARCHITECTURES,
   )
-  latent_size: int = _option(64, 'Dimensions of the code.')
-  beta: float | str = _option(
+  latent_size: int = option(64, 'Dimensions of the code.', bounds=AT_LEAST_ONE)
+  beta: float | BetaRange = option(
     1.0,
     'Weight of the rate: the loss is D + beta R, in nats. LOW:HIGH trains one '
-    'model for all betas in between.',
+    'multi-beta model for all betas in this range.',
   )
-  kl_annealing_epochs: float = _option(
-    0.0, 'Epochs in which beta grows linearly from 0; 0 starts with beta.'
+  kl_annealing_epochs: float = option(
+    0.0,
+    'Epochs in which beta grows linearly from 0 to its value; 0 keeps beta '
+    'constant.',
+    bounds=NOT_NEGATIVE,
   )
-  free_nats: float = _option(
-    0.0, 'Rate, in nats per image, below which nothing pushes the rate down.'
+  free_nats: float = option(
+    0.0,
+    'The loss does not penalise a rate below this, in nats per image.',
+    bounds=NOT_NEGATIVE,
   )
-  learning_rate: float | None = _option(
+  learning_rate: float | None = option(
     None,
     "Adam's largest learning rate. The default is "
     f'{DEFAULT_LEARNING_RATES["compact"]} for the compact architecture, '
     f'{DEFAULT_LEARNING_RATES["paper"]} for the paper one.',
+    bounds=POSITIVE,
   )
-  lr_schedule: str = _option(
+  lr_schedule: str = option(
     'cosine',
-    'How the learning rate falls: "cosine" to 0 after a short warm-up; "paper" '
-    'is constant for the first half, then linear to 0.',
+    'How the learning rate falls: "cosine" falls to 0 after a short '
+    'warm-up; "paper" stays constant for the first half, then falls linearly '
+    'to 0.',
     LR_SCHEDULES,
   )
-  batch_size: int = _option(100, 'Images in one step, over all devices.')
-  epochs: float | None = _option(
+  batch_size: int = option(
+    100, 'Images in one step, over all devices together.', bounds=AT_LEAST_ONE
+  )
+  epochs: float | None = option(
     None,
     'Passes over the training images. The default is '
     f'{DEFAULT_EPOCHS["compact"]} for the compact architecture '
     f'({DEFAULT_EPOCHS["compact", "autoregressive"]} with the autoregressive '
     f'decoder) and {DEFAULT_EPOCHS["paper"]} for the paper one.',
+    bounds=POSITIVE,
   )
-  steps: int | None = _option(
-    None, 'Training steps, in place of --epochs; by default unset.'
+  steps: int | None = option(
+    None,
+    'Training steps, instead of --epochs.',
+    bounds=POSITIVE,
   )
-  seed: int = _option(0, 'What every random draw follows from.')
-  precision: str = _option(
+  seed: int = option(0, 'Seed of all random draws.', bounds=NOT_NEGATIVE)
+  precision: str = option(
     'float32',
-    'Number format of the networks; weights, log-probabilities and evaluation '
-    'are float32 in any case.',
+    'Number format in which the networks compute. Weights, log-probabilities '
+    'and evaluation always use float32.',
     PRECISIONS,
   )
 
   def __post_init__(self):
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      if field.metadata['choices']:
-        _check_choice(field.name, value, field.metadata['choices'])
-      if isinstance(value, float) and math.isinf(value):
-        raise UserError(f'{field.name} must be finite, got {value}')
+    object.__setattr__(self, 'beta', parse_beta(self.beta))
+    check_fields(self)
     check_data(self.dataset, self.binarization)
-    object.__setattr__(self, 'beta', _parse_beta(self.beta))
-    if self.beta_range and self.free_nats:
-      raise UserError('free_nats needs one beta, not a range of them')
     for part, names in (
       ('encoder', ENCODERS),
       ('decoder', DECODERS),
@@ -140,21 +194,8 @@ class Config:
       value = getattr(self, part)
       if ':' not in value:
         _check_choice(part, value, (*names, 'package.module:ClassName'))
-    for name, least in (
-      ('kl_annealing_epochs', 0),
-      ('free_nats', 0),
-      ('seed', 0),
-      ('latent_size', 1),
-      ('batch_size', 1),
-    ):
-      if not getattr(self, name) >= least:
-        raise UserError(
-          f'{name} must be at least {least}, got {getattr(self, name)}'
-        )
-    for name in ('learning_rate', 'epochs', 'steps'):
-      value = getattr(self, name)
-      if value is not None and not value > 0:
-        raise UserError(f'{name} must be above 0, got {value}')
+    if self.beta_range and self.free_nats:
+      raise UserError('free_nats needs one beta instead of a range')
     if self.epochs is not None and self.steps is not None:
       raise UserError('give epochs or steps, not both')
     if self.epochs is None and self.steps is None:
@@ -166,123 +207,131 @@ class Config:
       rate = DEFAULT_LEARNING_RATES[self.architecture]
       object.__setattr__(self, 'learning_rate', rate)
 
-  def total_steps(self, num_examples: int) -> int:
-    """The number of training steps on a split of `num_examples`."""
-    if self.steps is not None:
-      return self.steps
-    return max(1, round(self.epochs * self.steps_per_epoch(num_examples)))
-
-  def steps_per_epoch(self, num_examples: int) -> int:
-    """Whole batches in one pass.
-
-    Raises:
-      UserError: A batch is larger than the split.
-    """
-    if self.batch_size > num_examples:
-      raise UserError(
-        f'batch_size {self.batch_size} is larger than the {num_examples} '
-        f'training images of {self.dataset}'
-      )
-    return num_examples // self.batch_size
-
   @property
-  def beta_range(self) -> tuple[float, float] | None:
-    """The betas trained for, lowest and highest; None if it is one."""
-    if isinstance(self.beta, float):
-      return None
-    low, high = self.beta.split(':')
-    return float(low), float(high)
-
-  @property
-  def conditions(self) -> int:
-    """What each layer is told of beta, `conditioning.features`: how many."""
-    return 5 if self.beta_range else 0
+  def beta_range(self) -> BetaRange | None:
+    """The range of a multi-beta model; None for a single beta."""
+    return self.beta if isinstance(self.beta, BetaRange) else None
 
   @property
   def run_name(self) -> str:
-    """A readable name that no other config has; it never changes.
+    """The name of the run directory: readable, unique, and always the same.
 
-    Parts that set a family come first, then every attribute that is not the
-    default.
+    It starts with the attributes in `FAMILY`. Every other attribute follows if
+    it differs from its default.
     """
-    parts = [self.dataset, self.encoder, self.decoder, self.marginal]
     beta = self.beta if self.beta_range else f'{self.beta:.12g}'
+    parts = [self.dataset, self.encoder, self.decoder, self.marginal]
     parts += [self.architecture, f'beta{beta}', f'seed{self.seed}']
-    told = {'dataset', 'encoder', 'decoder', 'marginal', 'architecture'}
-    told |= {'beta', 'seed'}
     default = Config(architecture=self.architecture, decoder=self.decoder)
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
-      if field.name not in told and value != getattr(default, field.name):
-        if self.steps is not None and field.name == 'epochs':
-          continue  # Steps say it.
-        if isinstance(value, float):
-          value = f'{value:.12g}'  # 8 epochs, whether given as 8 or as 8.0.
-        parts.append(f'{field.name}={value}')
-    name = '_'.join(parts).replace(':', '-').replace('/', '-')
-    if len(name) > 200:  # File names end at 255 bytes on most systems.
-      digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-      name = f'{name[:180]}_{digest}'
-    return name
+      if field.name in FAMILY or value == getattr(default, field.name):
+        continue
+      if field.name == 'epochs' and self.steps is not None:
+        continue  # The steps determine it.
+      if isinstance(value, float):
+        value = f'{value:.12g}'  # 8 and 8.0 give the same name.
+      parts.append(f'{field.name}={value}')
+    return directory_name(parts)
 
-  def to_json(self) -> str:
-    return json.dumps(dataclasses.asdict(self), indent=2) + '\n'
 
-  @classmethod
-  def read(cls, path: pathlib.Path) -> 'Config':
-    """Reads a file of `to_json`'s text.
+# A run's name always starts with these.
+FAMILY = (
+  'dataset',
+  'encoder',
+  'decoder',
+  'marginal',
+  'architecture',
+  'beta',
+  'seed',
+)
 
-    Raises:
-      UserError: There is no such file, or it is not such a text.
-    """
-    if not path.is_file():
-      raise UserError(f'{path.parent} is not a run directory: no {path}')
-    try:
-      return cls(**json.loads(path.read_text()))
-    except (TypeError, ValueError) as error:
-      raise UserError(f'{path} is not a config: {error}') from error
 
-  def check_run(self, run: pathlib.Path) -> None:
-    """Raises `UserError` unless a run directory is of this very config."""
-    found = type(self).read(run / 'config.json')
-    differences = [
-      f'{field.name}: {getattr(found, field.name)}, '
-      f'not {getattr(self, field.name)}'
-      for field in dataclasses.fields(self)
-      if getattr(found, field.name) != getattr(self, field.name)
-    ]
-    if differences:
-      raise UserError(
-        f'{run} holds a run with another config ({"; ".join(differences)}); '
-        'name another directory, or give the same flags'
-      )
+def directory_name(parts: Sequence[str]) -> str:
+  """Joins parts into a name that any file system accepts."""
+  name = '_'.join(parts).replace(':', '-').replace('/', '-')
+  if len(name) > 200:  # File names end at 255 bytes on most systems.
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    name = f'{name[:180]}_{digest}'
+  return name
+
+
+def check_fields(config) -> None:
+  """Raises `UserError` if an attribute violates its choices or bounds."""
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if value is None or not field.metadata:
+      continue
+    if field.metadata['choices']:
+      _check_choice(field.name, value, field.metadata['choices'])
+    numbers = value if isinstance(value, tuple) else (value,)
+    for number in numbers:
+      if not isinstance(number, str):
+        field.metadata['bounds'].check(field.name, number)
+
+
+def to_json(config) -> str:
+  """Converts a config of either kind to the text of `config.json`."""
+  values = {
+    name: str(value) if isinstance(value, BetaRange) else value
+    for name, value in dataclasses.asdict(config).items()
+  }
+  return json.dumps({'kind': config.KIND, **values}, indent=2) + '\n'
+
+
+def from_json(kind: type, text: str) -> Any:
+  """Converts the text of `config.json` to a config of the class `kind`.
+
+  Raises:
+    UserError: The text is not a config of this class.
+  """
+  try:
+    values = json.loads(text)
+    found = values.pop('kind', None)
+    if found is None:
+      raise UserError('an earlier version of vae_info wrote it')
+    if found != kind.KIND:
+      raise UserError(f'it is of a {found}, not of a {kind.KIND}')
+    return kind(**values)
+  except (TypeError, ValueError, AttributeError) as error:
+    raise UserError(str(error)) from error
+
+
+def differences(found, wanted) -> list[str]:
+  """Describes each attribute in which two configs of one kind differ."""
+  names = (field.name for field in dataclasses.fields(found))
+  return [
+    f'{name}: {getattr(found, name)}, not {getattr(wanted, name)}'
+    for name in names
+    if getattr(found, name) != getattr(wanted, name)
+  ]
 
 
 def check_data(dataset: str, binarization: str) -> None:
-  """Raises `UserError` unless there can be such a data set."""
+  """Raises `UserError` unless the data set has such a binarization."""
   if not dataset.startswith('tfds:') or dataset == 'tfds:':
     _check_choice('dataset', dataset, (*DATASETS, 'tfds:NAME'))
   _check_choice('binarization', binarization, BINARIZATIONS)
   if dataset in BINARY_DATASETS and binarization != 'static':
     raise UserError(
-      f'{dataset} has only binary images, so its binarization is static, not '
-      f'{binarization}; tfds:mnist has intensities'
+      f'{dataset} has only binary images, so its binarization must be static, '
+      f'got {binarization}; tfds:mnist has intensities'
     )
 
 
-def _parse_beta(text: float | str) -> float | str:
-  """A number, or a range in its one form: '0.1:10'."""
+def parse_beta(text: float | str | BetaRange) -> float | BetaRange:
+  """Parses a number, or a range LOW:HIGH.
+
+  Raises:
+    UserError: The text is neither, or a beta is out of bounds.
+  """
   try:
     betas = [float(part) for part in str(text).split(':')]
   except ValueError:
     betas = []
   if len(betas) == 1:
-    beta = betas[0]
-    if math.isinf(beta):
-      raise UserError(f'beta must be finite, got {beta}')
-    if not beta >= 0:
-      raise UserError(f'beta must be at least 0, got {text}')
-    return beta
+    NOT_NEGATIVE.check('beta', betas[0])
+    return betas[0]
   if len(betas) != 2:
     raise UserError(
       f'beta must be a number or a range LOW:HIGH of two, got {text!r}'
@@ -292,7 +341,7 @@ def _parse_beta(text: float | str) -> float | str:
     raise UserError(
       f'a range of betas LOW:HIGH needs 0 < LOW < HIGH, got {text!r}'
     )
-  return f'{low:.12g}:{high:.12g}'
+  return BetaRange(low, high)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

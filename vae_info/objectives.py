@@ -4,9 +4,9 @@
     distortion        D = -E log d(x|z)          H(X) - D <= I(X;Z)
     label distortion  C = -E log c(y|z)          H(Y) - C <= I(Z;Y)
 
-Each function gives the term under the expectation for one draw of the codes,
-summed over pixels and not averaged over images: shape `[..., B]`. Nothing here
-is in closed form, so that any encoder and any marginal will do.
+The first three functions return the term inside the expectation, one number for
+each code: shape `[..., B]`. A distortion is summed over pixels. No term needs a
+closed form, so any encoder and any marginal will do.
 
 #### References
 
@@ -56,6 +56,33 @@ def label_distortion(
   return -class_distribution.log_prob(labels)
 
 
+def rate_and_distortion(
+  model,
+  images: tf.Tensor,
+  encoding: tfd.Distribution,
+  codes: tf.Tensor,
+  draw: tf.Tensor | int | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Rates and distortions of images, for codes that were drawn.
+
+  Args:
+    model: Has `decoder(codes)` and `marginal()`.
+    images: `[B, H, W, 1]` in {0, 1}.
+    encoding: p(z|x) of the images, batch `[B]`, event `[L]`.
+    codes: `[..., B, L]`, the very tensor that `encoding` sampled: a flow then
+      finds their inverse in its cache.
+    draw: If given, the index of one of S draws, for codes `[S, B, L]`. Only
+      this draw is decoded.
+
+  Returns:
+    (rates, distortions), nats, `[..., B]` each; `[B]` each if `draw` is given.
+  """
+  rates = rate(codes, encoding, model.marginal())
+  if draw is not None:
+    rates, codes = rates[draw], codes[draw]
+  return rates, distortion(images, model.decoder(codes))
+
+
 def loss(
   rates: tf.Tensor,
   distortions: tf.Tensor,
@@ -64,12 +91,13 @@ def loss(
 ) -> tf.Tensor:
   """mean(D) + beta mean(R), nats per image, a scalar ([1], section 2).
 
+  With weights it is mean(weights (D + beta R)).
+
   Args:
     rates: `[..., B]`.
     distortions: `[..., B]`.
-    beta: A scalar, or `[B]` for a beta of each image.
-    weights: `[B]`, of each image's D + beta R, where these have betas of their
-      own; the loss is then in nats times weights.
+    beta: A scalar; with weights, `[B]`, a beta for each image.
+    weights: None, or `[B]`, if each image has a beta of its own.
   """
   if weights is None:
     return tf.reduce_mean(distortions) + beta * tf.reduce_mean(rates)

@@ -1,12 +1,16 @@
-"""What label information is compared with: lines and numbers in closed form.
+"""References for label distortion: curves and numbers in closed form.
 
-An optimal lossless code of an image has H(X) nats. Thrown away at random until
-R are left, it keeps the label's H(Y) nats in proportion:
+An optimal lossless code of an image has H(X) nats. If nats are discarded at
+random until R are left, the code keeps the same share of the label's H(Y) nats:
 
     C(R) = H(Y) (1 - R / H(X)),        the dashed line of the paper's figure 1.
 
-No code of R nats can do better than C(R) = max(0, H(Y) - R), where all that is
-kept is about the label. Everything is in nats. Imports no TensorFlow.
+A code of R nats has at most R nats about the label. So no code can do better
+than
+
+    C(R) = max(0, H(Y) - R).
+
+Everything is in nats. Imports no TensorFlow.
 """
 
 import numpy as np
@@ -16,10 +20,10 @@ from scipy import stats
 def random_discard(
   rate: np.ndarray | float, label_entropy: float, input_entropy: float
 ) -> np.ndarray:
-  """C of random discarding, H(Y) (1 - R / H(X)); H(Y) - C = 0 at R = 0.
+  """C of random discarding at rate R: H(Y) (1 - R / H(X)), nats.
 
   Args:
-    rate: R, any shape, from 0 to `input_entropy`; C is 0 above.
+    rate: R, any shape. C is 0 where R is above `input_entropy`.
     label_entropy: H(Y).
     input_entropy: H(X).
   """
@@ -28,17 +32,22 @@ def random_discard(
 
 
 def hard_floor(rate: np.ndarray | float, label_entropy: float) -> np.ndarray:
-  """The least C that a code of rate R can have, max(0, H(Y) - R)."""
+  """The least C that a code of rate R can have: max(0, H(Y) - R), nats."""
   return np.maximum(0.0, label_entropy - np.asarray(rate, np.float64))
 
 
 def envelope(rates: np.ndarray, values: np.ndarray) -> np.ndarray:
-  """Which points no other beats: int indices, from the lowest rate up.
+  """Indices of the points that no other point beats, int `[M]`.
+
+  A point beats another if neither its R nor its C is higher. Of equal points
+  the first is kept.
 
   Args:
     rates: R of each point, `[N]`.
-    values: C of each point, `[N]`. A point is beaten by one of no higher R and
-      no higher C, unless it is the same.
+    values: C of each point, `[N]`.
+
+  Returns:
+    The indices, from the lowest rate up.
   """
   found, least = [], np.inf
   for index in np.lexsort([values, rates]):
@@ -54,22 +63,22 @@ def label_preference(
   label_entropy: float,
   input_entropy: float,
 ) -> tuple[float | None, float | None]:
-  """Label information over what random discarding keeps at the same rate.
+  """Label information, divided by what random discarding keeps at that rate.
 
       P = (H(Y) - C) / (H(Y) R / H(X))
 
-  It is 1 on the line of `random_discard`, and H(X) / H(Y) at most.
+  P is 1 on the line of `random_discard`, and at most H(X) / H(Y).
 
   Args:
-    label_distortions: Per image, float `[N]`; C is their mean.
-    rates: Of the same images, `[N]`; or one number, which is taken as exact.
-    label_entropy: H(Y), taken as exact.
-    input_entropy: H(X), taken as exact.
+    label_distortions: Per image, nats, float `[N]`. Their mean is C.
+    rates: Per image, nats, `[N]`, with mean R; or R itself, taken as exact.
+    label_entropy: H(Y), nats, taken as exact.
+    input_entropy: H(X), nats, taken as exact.
 
   Returns:
-    P and its standard error, by the delta method: an image moves P by
-    dP/dC (C_i - C) + dP/dR (R_i - R), so that what C and R have in common is
-    accounted for. (None, None) where R is not above 0.
+    P and its standard error, or (None, None) if R is not above 0. The error is
+    by the delta method: image i moves P by dP/dC (C_i - C) + dP/dR (R_i - R).
+    So it accounts for the covariance of C and R.
   """
   losses = np.asarray(label_distortions, np.float64)
   rates = np.broadcast_to(np.asarray(rates, np.float64), losses.shape)
@@ -84,11 +93,11 @@ def label_preference(
 
 
 def chance_of_all(special: int, total: int, draws: int) -> float:
-  """The chance of drawing all of the special balls from an urn, blindly.
+  """The chance that balls drawn at random from an urn include all special ones.
 
   Args:
-    special: Balls that are special.
-    total: Balls in the urn.
-    draws: Balls drawn, without putting any back.
+    special: Number of special balls in the urn.
+    total: Number of all balls in the urn.
+    draws: Number of balls drawn, without replacement.
   """
   return float(stats.hypergeom.pmf(special, total, special, draws))

@@ -2,52 +2,41 @@
 
     python -m vae_info.train --beta=0.5 --decoder=autoregressive
 
-The same command again resumes a run that was stopped, and leaves a finished
-one alone. Next: `python -m vae_info.evaluate`.
+The same command resumes a training that was stopped, and leaves a finished one
+alone. The next command is `python -m vae_info.evaluate`.
 """
 
 import dataclasses
-import sys
 import typing
+from collections.abc import Callable
+from typing import Any
 
 from absl import app, flags
 
 from vae_info import cli
-from vae_info.config import Config
-from vae_info.paths import Path, open_path
+from vae_info.config import BetaRange, Config
+from vae_info.runs import Run
+from vae_info.runs.paths import open_path
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-  """Defines every flag of this command; the first are the config's."""
+  """Defines every flag of this command, those of the config first."""
   for field in dataclasses.fields(Config):
-    text, choices = field.metadata['help'], field.metadata['choices']
-    if choices:
-      flags.DEFINE_enum(field.name, field.default, choices, text)
-    else:
-      define = {
-        str: flags.DEFINE_string,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        float | str: flags.DEFINE_string,  # A number, or a range of them.
-      }[_flag_type(field)]
-      default = field.default
-      if define is flags.DEFINE_string and default is not None:
-        default = str(default)
-      define(field.name, default, text)
+    _define_option(field)
   cli.define_runs_dir()
   cli.define_run(
-    'Run directory, in place of RUNS_DIR/NAME with a name made from the '
-    'config. Where it exists, flags that are not given are as it was begun.'
+    'Run directory. The default is RUNS_DIR/NAME, where NAME follows from the '
+    'config. If the run exists, its config sets the flags that are not given.'
   )
   cli.define_data_flags()
   flags.DEFINE_enum(
     'strategy',
     'auto',
     ['auto', 'one_device', 'mirrored', 'tpu'],
-    'Devices, through tf.distribute: "auto" takes all GPUs if there are any, '
-    'a TPU if --tpu is given, and otherwise the CPU.',
+    'Devices to train on, through tf.distribute. "auto" takes the TPU if --tpu '
+    'is given, otherwise all GPUs, and the CPU if there are none.',
   )
   flags.DEFINE_string(
     'tpu', '', 'Name or address of a TPU; "local" for the one of this machine.'
@@ -55,13 +44,15 @@ def define_flags() -> None:
   flags.DEFINE_boolean(
     'jit_compile',
     False,
-    'Compile the step with XLA. It helps GPUs; on CPUs convolutions become '
-    'slower. TPUs always do.',
+    'Compile the step with XLA. This is faster on GPUs, but slows down '
+    'convolutions on CPUs. TPUs always compile it.',
   )
   flags.DEFINE_integer(
     'steps_per_call',
-    50,
-    'Steps that the device makes on its own; stopping waits for their end.',
+    None,
+    'Steps in one call of the device; a signal waits for the end of the call. '
+    'The default is as many as take about a second. Results do not depend on '
+    'it.',
     lower_bound=1,
   )
   flags.DEFINE_float(
@@ -72,62 +63,78 @@ def define_flags() -> None:
   )
 
 
+def _define_option(field: dataclasses.Field) -> None:
+  """Defines the flag of one attribute of the config."""
+  text, choices = field.metadata['help'], field.metadata['choices']
+  default: Any = field.default
+  if choices:
+    flags.DEFINE_enum(field.name, default, choices, text)
+    return
+  define: Callable = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    float | BetaRange: flags.DEFINE_string,  # A number, or a range of them.
+  }[_flag_type(field)]
+  if define is flags.DEFINE_string and default is not None:
+    default = str(default)
+  define(field.name, default, text)
+
+
 def _flag_type(field):
   """The field's type, without `| None`."""
   kinds = [k for k in typing.get_args(field.type) if k is not type(None)]
   return field.type if len(kinds) != 1 else kinds[0]
 
 
-def config_from_flags() -> tuple[Config, Path]:
-  """The config that the flags tell, and its run directory.
+def config_from_flags(values: flags.FlagValues) -> tuple[Config, Run]:
+  """Returns the config that the flags give, and its run directory.
 
   Raises:
-    UserError: A flag's value is out of its range, or `--run` has another
-      config.
+    UserError: A flag is out of bounds, or the run directory of `--run` has
+      another config.
   """
-  given = {
-    field.name: FLAGS[field.name].value
+  given: dict[str, Any] = {
+    field.name: values[field.name].value
     for field in dataclasses.fields(Config)
-    if FLAGS[field.name].present
+    if values[field.name].present
   }
-  if FLAGS.run is None:
+  if values.run is None:
     config = Config(**given)
-    return config, open_path(FLAGS.runs_dir) / config.run_name
-  run = open_path(FLAGS.run)
-  if not (run / 'config.json').is_file():
+    return config, Run(open_path(values.runs_dir) / config.run_name)
+  run = Run(open_path(values.run))
+  if not run.exists:
     return Config(**given), run
-  stored = Config.read(run / 'config.json')
-  dataclasses.replace(stored, **given).check_run(run)
+  stored = run.config
+  run.check(dataclasses.replace(stored, **given))
   return stored, run
 
 
 def main(argv):
   cli.no_arguments(argv)
   cli.quiet_tensorflow()
-  config, run = config_from_flags()
-  if (run / cli.FINISHED).is_file():
+  config, run = config_from_flags(FLAGS)
+  if run.finished:
     print(f'{run} is finished; next: python -m vae_info.evaluate --run={run}')
     return
   print(f'run directory: {run}')
-  # Only now: flags are checked, and importing TensorFlow takes seconds.
-  from vae_info import interruption, provenance, training
+  # The import takes seconds, so it comes after the checks of the flags.
+  cli.import_tensorflow()
+  from vae_info import datasets, loop, training
+  from vae_info.devices import get_strategy
+  from vae_info.runs import provenance
 
   print(f'device: {provenance.device()}', flush=True)
-  dataset = cli.load_dataset(config)
-  try:
-    training.train(
-      config,
-      dataset,
-      run,
-      training.get_strategy(FLAGS.strategy, FLAGS.tpu),
-      FLAGS.jit_compile,
-      FLAGS.steps_per_call,
-      FLAGS.checkpoint_minutes,
-    )
-  except interruption.Stopped as stopped:
-    text, status = interruption.resume_hint(stopped)
-    print(text, file=sys.stderr)
-    sys.exit(status)
+  dataset = datasets.load(
+    config.dataset, FLAGS.data_dir, FLAGS.cache_dir, config.binarization
+  )
+  execution = loop.Execution(
+    strategy=get_strategy(FLAGS.strategy, FLAGS.tpu),
+    jit_compile=FLAGS.jit_compile,
+    steps_per_call=FLAGS.steps_per_call,
+    checkpoint_minutes=FLAGS.checkpoint_minutes,
+  )
+  training.train(config, dataset, run, execution)
   print(f'finished {run}; next: python -m vae_info.evaluate --run={run}')
 
 

@@ -1,16 +1,18 @@
-"""Whether every training step compiles for a TPU, found out without one.
+"""Checks, without a TPU, that every training step compiles for one.
 
     python -m launch.tpu.check_lowering [--architecture=paper]
 
-TensorFlow's TPU wheel knows, on any machine, which operations its compiler for
-TPUs (`XLA_TPU_JIT`) takes. The step of every encoder x decoder x marginal, its
-gradients included, is lowered with it to HLO, and the HLO must have only static
-shapes. What is left out is Adam's update of the variables, which cannot be
-lowered without a device, and what a TPU then makes of the HLO: that it runs,
-its numbers, its speed.
+TensorFlow's TPU wheel can lower a graph on any machine: it knows which
+operations its compiler for TPUs (`XLA_TPU_JIT`) takes. This command lowers the
+step of every encoder x decoder x marginal to HLO, gradients included. The HLO
+must have only static shapes.
 
-Needs `tensorflow-tpu`, which cannot live beside `tensorflow`: see
-launch/README.md for the virtual environment.
+It does not check Adam's update of the variables, which cannot be lowered
+without a device. Nor does it check that a TPU runs the HLO, its numbers, or its
+speed.
+
+It needs `tensorflow-tpu`, which cannot be installed beside `tensorflow`.
+launch/README.md shows how to make a virtual environment for it.
 """
 
 import importlib.metadata
@@ -18,15 +20,17 @@ import itertools
 import os
 import sys
 import time
+from collections.abc import Iterable
 
 from absl import app, flags
 
 from vae_info import cli, config as configs
-from vae_info.config import Config, UserError
+from vae_info.config import Config
+from vae_info.errors import UserError
 
 FLAGS = flags.FLAGS
 
-# Else libtpu asks a metadata server for its TPU, for minutes.
+# Without these, libtpu asks a metadata server for its TPU, for minutes.
 os.environ['TPU_SKIP_MDS_QUERY'] = '1'
 os.environ['TPU_LIBRARY_PATH'] = '/nonexistent'
 
@@ -42,22 +46,30 @@ def define_flags() -> None:
 
 
 class Kept:
-  """In place of Adam: keeps the gradients it is given."""
+  """Stands in for Adam, and keeps the gradients.
 
-  def apply_gradients(self, pairs, **kwargs):
+  The step then returns them, so that the compiler cannot drop them as unused.
+  """
+
+  def apply_gradients(self, pairs: Iterable[tuple], **kwargs: object) -> None:
     del kwargs
     self.gradients = [gradient for gradient, _ in pairs]
 
 
 def lower(config: Config) -> str:
-  """The HLO of a training step, as text."""
+  """The HLO of a training step, as text.
+
+  Raises:
+    Exception: Whatever the compiler raises if an operation is not supported.
+  """
   import numpy as np
   import tensorflow as tf
   from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
   )
 
-  from vae_info import model as models, training
+  from vae_info import training
+  from vae_info.networks import model as models
 
   pixels = np.random.default_rng(0).random([1000, 28, 28, 1]) < 0.2
   images = tf.Variable(pixels.astype(np.uint8), trainable=False)
@@ -66,13 +78,12 @@ def lower(config: Config) -> str:
   replica_step = training.make_replica_step(config, model, kept, images, 1)
 
   def step(number, indices):
-    rate, distortion = replica_step(number, indices)
-    return rate, distortion, kept.gradients
+    return replica_step(number, indices), kept.gradients
 
   concrete = tf.function(step).get_concrete_function(
     tf.TensorSpec([], tf.int32), tf.TensorSpec([config.batch_size], tf.int32)
   )
-  # The compiler takes no variables where there is no device to hold them.
+  # Without a device there are no variables, so they become constants.
   frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
   arguments = (tf.constant(0), tf.range(config.batch_size))
   compiled = tf.function(lambda *a: frozen(*a), jit_compile=True)
@@ -81,7 +92,7 @@ def lower(config: Config) -> str:
   )
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
   cli.no_arguments(argv)
   cli.quiet_tensorflow()
   try:
@@ -107,12 +118,12 @@ def main(argv):
     started = time.monotonic()
     try:
       text = lower(config)
-    except Exception as error:  # Whatever the compiler says: the next may do.
+    except Exception as error:  # Of any kind; the next one may compile.
       print(f'FAILED  {name}: {str(error).strip().splitlines()[0]}')
       failed += 1
       continue
     took = time.monotonic() - started
-    # A bounded dynamic shape is written f32[<=100].
+    # HLO writes a bounded dynamic shape as f32[<=100].
     dynamic = '<=' in text
     failed += dynamic
     print(

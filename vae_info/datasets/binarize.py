@@ -1,16 +1,16 @@
-"""From intensities, uint8 0..255, to binary images, uint8 0 and 1.
+"""Converts intensities (uint8, 0..255) to binary images (uint8, 0 and 1).
 
     static      each pixel is drawn once as Bernoulli(intensity / 255)
-    dynamic     the same, but training images are drawn afresh for each step
-    threshold   1 where the intensity is above 1/2
+    dynamic     the same, but each step draws its training images again
+    threshold   each pixel is 1 if its intensity is above 1/2
 
 Validation and test images never change, and are the same for `static` and
-`dynamic`. The draws for each step are made in `training.py`.
+`dynamic`. `training.py` makes the draws of each step.
 """
 
 import numpy as np
 
-# A seed for each split, so that no two share their draws.
+# Each split has its own seed, so that no two splits share draws.
 SEEDS = {'train': 0, 'validation': 1, 'test': 2}
 
 
@@ -19,29 +19,30 @@ def binarize(intensities: np.ndarray, seed: int) -> np.ndarray:
 
   Args:
     intensities: uint8 of any shape.
-    seed: Of a counter-based generator, so the draws follow from it alone.
+    seed: Seed of a counter-based generator; it alone determines the draws.
 
   Returns:
     uint8 of the same shape, 0 or 1. Intensity 0 always gives 0, 255 always 1.
   """
   generator = np.random.Generator(np.random.Philox(key=seed))
+  # Uniform on 0..254, so P(threshold < intensity) is intensity / 255 exactly.
   thresholds = generator.integers(0, 255, intensities.shape, dtype=np.uint8)
   return (thresholds < intensities).astype(np.uint8)
 
 
 def threshold(intensities: np.ndarray) -> np.ndarray:
-  """1 where intensity / 255 is above 1/2: uint8 of the same shape."""
+  """Returns uint8 of the same shape: 1 where intensity / 255 > 1/2, else 0."""
   return (intensities > 127).astype(np.uint8)
 
 
 def split_images(
   intensities: np.ndarray, split: str, binarization: str
 ) -> np.ndarray:
-  """The binary images of one split.
+  """Returns the binary images of one split, uint8 `[N, H, W, 1]`.
 
   Args:
     intensities: uint8 `[N, H, W, 1]`, 0..255.
-    split: A key of `SEEDS`.
+    split: Name of the split, a key of `SEEDS`.
     binarization: `static`, `dynamic` or `threshold`.
   """
   if binarization == 'threshold':

@@ -1,13 +1,14 @@
 """The static binarisation of MNIST by Larochelle & Murray (2011), with labels.
 
-50,000 / 10,000 / 10,000 images of TensorFlow Datasets' `binarized_mnist`, in
-its order. It has no labels; they are recovered from TensorFlow Datasets'
-`mnist` as in [2]: see `naive_bayes.py`. Training and validation images come
-from MNIST's 60,000 training images, test images from its 10,000 test images.
+The 50,000 / 10,000 / 10,000 images are those of TensorFlow Datasets'
+`binarized_mnist` [1], in its order. That data set has no labels. They are
+recovered from TensorFlow Datasets' `mnist` as in [2]; see `naive_bayes.py`.
+Training and validation images come from MNIST's 60,000 training images, and
+test images from its 10,000 test images.
+
+This command reports how well the labels are recovered:
 
     python -m vae_info.datasets.recover_labels
-
-reports how well that went.
 
 #### References
 
@@ -23,13 +24,13 @@ from collections.abc import Mapping
 import numpy as np
 from absl import logging
 
-from vae_info.config import UserError
 from vae_info.datasets import cache, naive_bayes, tfds_source
+from vae_info.errors import UserError
 
 SIZES = {'train': 50_000, 'validation': 10_000, 'test': 10_000}
-# Which of our splits are matched against which of MNIST's.
+# MNIST's split -> the splits of this data set that come from it.
 SOURCES = {'train': ('train', 'validation'), 'test': ('test',)}
-VERSION = 1  # Of what is cached; another number makes it anew.
+VERSION = 1  # Of the cached arrays; a new number recomputes them.
 
 
 def read(
@@ -51,10 +52,13 @@ def read(
 
 
 def recovered(data_dir: str | None, cache_dir: str | None) -> cache.Arrays:
-  """Packed images and recovered labels, from the cache if they are there.
+  """Returns packed images and recovered labels, from the cache if possible.
 
   Returns:
-    For each split, `SPLIT/bits`, and what `recover` gives.
+    The arrays of `recover`, and packed pixels `SPLIT/bits` of each split.
+
+  Raises:
+    UserError: Data are missing or damaged.
   """
   source = tfds_source.find('binarized_mnist', data_dir)
   mnist = tfds_source.find('mnist', data_dir)
@@ -79,11 +83,11 @@ def recover(
   images: Mapping[str, np.ndarray],
   mnist: Mapping[str, tuple[np.ndarray, np.ndarray]],
 ) -> cache.Arrays:
-  """Matches each split's images with MNIST's, and checks the counts.
+  """Finds each image's original in MNIST, and checks the counts of digits.
 
   Args:
-    images: From `train`, `validation` and `test` to uint8 `[N, ...]`, 0 and 1.
-    mnist: As `read_mnist` gives it.
+    images: Split name -> uint8 `[N, ...]`, 0 and 1.
+    mnist: The result of `read_mnist`.
 
   Returns:
     For each split, `SPLIT/digit`, uint8 `[N]`; `SPLIT/original`, int32 `[N]`,
@@ -118,11 +122,13 @@ def recover(
 
 
 def count_mismatch(labels: np.ndarray, expected: np.ndarray) -> int:
-  """How many of `labels` are too many in their class; 0 if all counts agree.
+  """Counts the labels beyond the expected number of each class.
+
+  The result is 0 if the counts of all classes agree.
 
   Args:
     labels: Integers `[N]`, 0..9.
-    expected: Integers `[M]`, 0..9, with the counts that there should be.
+    expected: Integers `[M]`, 0..9, whose counts are expected.
   """
   difference = np.bincount(labels, minlength=10) - np.bincount(
     expected, minlength=10
@@ -131,7 +137,11 @@ def count_mismatch(labels: np.ndarray, expected: np.ndarray) -> int:
 
 
 def read_mnist(builder) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """MNIST's split name -> (uint8 `[N, 28, 28, 1]`, uint8 digits `[N]`)."""
+  """Returns MNIST's split name -> (uint8 `[N, 28, 28, 1]`, uint8 `[N]`).
+
+  Raises:
+    UserError: The data are damaged, or are not MNIST.
+  """
   result = {}
   for split in SOURCES:
     arrays = tfds_source.read(builder, split, lambda example: example)

@@ -2,7 +2,8 @@
 
     python -m vae_info.datasets.build_static_mnist --data_dir=DIR
 
-reads MNIST through TensorFlow Datasets (and downloads it if DIR lacks it).
+The command reads MNIST through TensorFlow Datasets, which downloads it if DIR
+lacks it.
 """
 
 import pathlib
@@ -10,6 +11,7 @@ import pathlib
 import numpy as np
 from absl import app, flags
 
+from vae_info import cli
 from vae_info.datasets import static_mnist
 from vae_info.datasets.binarize import binarize
 
@@ -17,22 +19,23 @@ FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
+  """Defines every flag of this command."""
   flags.DEFINE_string(
     'data_dir',
     None,
-    'Folder with TensorFlow Datasets\' "mnist", downloaded there when absent. '
+    'Folder with TensorFlow Datasets\' "mnist", which is downloaded if absent. '
     "The default is TensorFlow Datasets' own (~/tensorflow_datasets).",
   )
   flags.DEFINE_string(
     'output',
     str(static_mnist.PATH),
-    'File to write; by default the one inside the package.',
+    'File to write. The default is the one inside the package.',
   )
   flags.DEFINE_integer('seed', 0, 'Seed of the binarisation.')
 
 
-def main(argv):
-  del argv
+def main(argv: list[str]) -> None:
+  cli.no_arguments(argv)
   import tensorflow_datasets as tfds
 
   mnist = tfds.load('mnist', data_dir=FLAGS.data_dir, batch_size=-1)
@@ -46,4 +49,4 @@ def main(argv):
 
 if __name__ == '__main__':
   define_flags()
-  app.run(main)
+  app.run(cli.one_line_errors(main))

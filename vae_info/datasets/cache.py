@@ -1,9 +1,9 @@
-"""Arrays that take long to make, kept in files of the user's cache folder.
+"""Caches arrays that take long to compute, in files.
 
-A file's name has a digest of what the arrays were computed from, so that other
-sources make another file. It appears whole or not at all, and a damaged one is
-made again. While one process computes, another that wants the same waits, and
-then reads the file.
+A file's name has a digest of what the arrays were computed from, so other
+sources give another file. A file appears whole or not at all, and a damaged one
+is computed again. While one process computes arrays, another that needs them
+waits, and then reads the file.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ import json
 import os
 import pathlib
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, BinaryIO
 
 import numpy as np
 from absl import logging
@@ -22,7 +23,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def folder(cache_dir: str | None = None) -> pathlib.Path:
-  """`cache_dir`, or the user's own: XDG_CACHE_HOME or ~/.cache."""
+  """`cache_dir`, or else `vae_info` in XDG_CACHE_HOME or ~/.cache."""
   if cache_dir:
     return pathlib.Path(cache_dir).expanduser()
   home = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
@@ -41,13 +42,13 @@ def digests(paths: Iterable[pathlib.Path]) -> dict[str, str]:
 def load_or_make(
   cache_dir: str | None, name: str, key: dict, make: Callable[[], Arrays]
 ) -> Arrays:
-  """The arrays of `make`, from the cache if they are there.
+  """Returns the arrays of `make`, from the cache if possible.
 
   Args:
-    cache_dir: As `folder` takes it.
+    cache_dir: Folder of the cache; see `folder` for None.
     name: Start of the file's name.
-    key: All that `make` depends on, as JSON has it.
-    make: Computes the arrays. It is not called if the file is good.
+    key: Everything that `make` depends on, as values for JSON.
+    make: Computes the arrays; called only if there is no good file.
   """
   text = json.dumps(key, sort_keys=True)
   digest = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -73,7 +74,7 @@ def load_or_make(
 
 
 def _read(path: pathlib.Path, key: str) -> Arrays | None:
-  """The arrays in a file; None if there is none, or it is damaged."""
+  """Reads the arrays of a file; None if it is missing or damaged."""
   try:
     with np.load(path) as file:
       # Reading verifies the checksum of each array.
@@ -92,22 +93,32 @@ def _read(path: pathlib.Path, key: str) -> Arrays | None:
 
 
 def _write(path: pathlib.Path, key: str, arrays: Arrays) -> None:
-  """Writes atomically; a full disk costs the cache, not the arrays."""
+  """Writes a file; a failure is only a warning, since the arrays are good."""
   for stale in path.parent.glob(f'{path.name}.*.tmp'):
     stale.unlink(missing_ok=True)  # Left by a process that was killed.
+  members: dict[str, Any] = {'key': key, **arrays}
+  try:
+    with written_whole(path) as file:
+      np.savez(file, **members)
+  except OSError as error:
+    logging.warning('cannot write %s: %s', path, error)
+
+
+@contextlib.contextmanager
+def written_whole(path: pathlib.Path) -> Generator[BinaryIO, None, None]:
+  """Opens a file that appears at `path` if the context ends without error."""
   draft = path.with_name(f'{path.name}.{os.getpid()}.tmp')
   try:
     with open(draft, 'wb') as file:
-      np.savez(file, key=key, **arrays)
+      yield file
     os.replace(draft, path)
-  except OSError as error:
-    logging.warning('cannot write %s: %s', path, error)
+  finally:
     draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _lock(path: pathlib.Path) -> Iterator[None]:
-  """Waits until no other process is making `path`."""
+def _lock(path: pathlib.Path) -> Generator[None, None, None]:
+  """Waits until no other process makes `path`, and keeps others waiting."""
   with open(path.with_name(f'{path.name}.lock'), 'w') as file:
     fcntl.flock(file, fcntl.LOCK_EX)
     yield

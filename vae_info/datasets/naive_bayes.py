@@ -1,14 +1,14 @@
-"""Labels for binarised images, from the originals they were drawn from.
+"""Recovers labels of binarised images from their originals, as in [1].
 
-Each original is a product of Bernoullis with its intensities p, clipped away
-from 0 and 1, and a binary image x takes the label of the original under which
-it is most likely (naive Bayes with one class for each original):
+An original with intensities p defines a product of Bernoulli distributions; p
+is clipped away from 0 and 1. A binary image x gets the label of the original
+under which it is most likely. This is naive Bayes with a class per original:
 
     log p(x | original) = sum_i x_i log p_i + (1 - x_i) log(1 - p_i)
                         = x . (log p - log(1 - p)) + sum_i log(1 - p_i)
 
-For all images and originals at once that is one matrix product, which is
-computed in blocks of images, keeping the two best originals of each.
+For all images and originals, this is one matrix product. It is computed in
+blocks of images, and only the two best originals of each image are kept.
 
 #### References
 
@@ -20,13 +20,14 @@ computed in blocks of images, keeping the two best originals of each.
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
 # Images in one product: 500 x 60,000 scores are 120 MB.
 BLOCK = 500
-# A pixel whose intensity is 0 or 255 never was drawn the other way.
+# Keeps log-odds finite. It is tiny, because a pixel of intensity 0 is never
+# drawn as 1, and one of intensity 255 never as 0.
 CLIP = 1e-6
 
 
@@ -35,8 +36,9 @@ class Matches:
   """The best original of each image.
 
   Attributes:
-    best: int32 `[N]`, its index.
-    margin: float32 `[N]`, log-likelihood of the best minus second best, nats.
+    best: int32 `[N]`, index of the best original.
+    margin: float32 `[N]`, in nats: log-likelihood of the image under the best
+      original minus that under the second best.
   """
 
   best: np.ndarray
@@ -51,7 +53,7 @@ def match(
   Args:
     images: uint8 `[N, ...]`, 0 and 1.
     originals: uint8 `[M, ...]`, 0..255, M at least 2.
-    title: For the progress bar.
+    title: Title of the progress bar.
   """
   import tensorflow as tf
   import tqdm
@@ -84,8 +86,8 @@ def match(
 
 
 def _log_odds(originals):
-  """Log-odds of each pixel, float32 `[M, D]`, and sum log(1 - p), `[M]`."""
-  # There are 256 intensities, so the logarithms are a table.
+  """Returns log-odds, float32 `[M, D]`, and sum_i log(1 - p_i), `[M]`."""
+  # There are only 256 intensities, so logarithms are looked up in a table.
   p = np.clip(np.arange(256) / 255, CLIP, 1 - CLIP)
   flat = originals.reshape(len(originals), -1)
   off = np.log1p(-p)
@@ -95,8 +97,8 @@ def _log_odds(originals):
 
 
 @contextlib.contextmanager
-def _full_float32() -> Iterator[None]:
-  """Keeps a GPU from rounding the factors of a product to 10 bits."""
+def _full_float32() -> Generator[None, None, None]:
+  """Turns TensorFloat-32 off, with which a GPU rounds factors to 10 bits."""
   import tensorflow as tf
 
   before = tf.config.experimental.tensor_float_32_execution_enabled()

@@ -1,16 +1,16 @@
 """Omniglot [1] in the 28x28 images of Burda et al. [2].
 
-24,345 training and 8,070 test images from `chardata.mat`; the last 1,345 of a
-seeded shuffle of the training images are for validation, as many as is usual
-since [2]. It is not a one-shot split: characters are on both sides. The file
-has, with one column for each image,
+`chardata.mat` has 24,345 training and 8,070 test images. The training images
+are shuffled with a fixed seed, and the last 1,345 are for validation, the usual
+number since [2]. It is not a one-shot split: the same characters are in the
+training and the test images. The file has one column for each image, in
 
     data, testdata                784 intensities in [0, 1], column-major
     target, testtarget            which of 50 alphabets, one-hot
     targetchar, testtargetchar    which character of the alphabet, from 1
 
-Two tasks: `alphabet`, and `character`, numbered through all alphabets in
-order. Intensities are kept in steps of 1 / 255.
+The tasks are `alphabet` and `character`. Characters are numbered through all
+alphabets in order. Intensities are rounded to multiples of 1 / 255.
 
 #### References
 
@@ -20,15 +20,14 @@ order. Intensities are kept in steps of 1 / 255.
      Autoencoders. _ICLR_, 2016.
 """
 
-import os
 import pathlib
 import shutil
 import urllib.request
 
 import numpy as np
 
-from vae_info.config import UserError
-from vae_info.datasets import tfds_source
+from vae_info.datasets import cache, tfds_source
+from vae_info.errors import UserError
 
 URL = 'https://github.com/yburda/iwae/raw/master/datasets/OMNIGLOT/chardata.mat'
 TRAIN_SIZE, TEST_SIZE = 24_345, 8_070
@@ -43,8 +42,8 @@ def read(data_dir: str | None) -> Splits:
   """Returns split -> (uint8 intensities `[N, 28, 28, 1]`, labels by task).
 
   Raises:
-    UserError: The file is neither there nor can be downloaded, or it is not
-      what it should be.
+    UserError: The file is missing and cannot be downloaded, or its content is
+      not as expected.
   """
   path = tfds_source.data_folder(data_dir) / 'omniglot' / 'chardata.mat'
   if not path.is_file():
@@ -64,30 +63,30 @@ def read(data_dir: str | None) -> Splits:
 
 
 def download(path: pathlib.Path) -> None:
-  """Fetches the file from the authors' repository; it appears whole."""
-  draft = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+  """Downloads the file from the authors' repository; it appears whole.
+
+  Raises:
+    UserError: The file cannot be downloaded or written.
+  """
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
       urllib.request.urlopen(URL, timeout=30) as source,
-      open(draft, 'wb') as target,
+      cache.written_whole(path) as target,
     ):
       shutil.copyfileobj(source, target)
-    os.replace(draft, path)
   except OSError as error:
     what = f'{path} ({URL})'
     raise UserError(
       tfds_source.not_found(what, 'omniglot/chardata.mat', str(error))
     ) from error
-  finally:
-    draft.unlink(missing_ok=True)
 
 
 def parse(path: pathlib.Path) -> Splits:
-  """`train` and `test` of a file of any number of images and alphabets.
+  """Reads `train` and `test` of a file with any number of images.
 
   Raises:
-    UserError: It is damaged, or not of the layout above.
+    UserError: The file is damaged, or has another layout.
   """
   import scipy.io
 
@@ -101,7 +100,8 @@ def parse(path: pathlib.Path) -> Splits:
     'train': _parse_part(path, content, ''),
     'test': _parse_part(path, content, 'test'),
   }
-  # Characters count from 1 within an alphabet; the last of each, anywhere.
+  # Characters count from 1 within an alphabet, so the largest of both splits is
+  # the number of characters.
   counts = np.zeros(content['target'].shape[0], np.int64)
   for _, alphabets, characters in parts.values():
     if len(content['target']) <= alphabets.max(initial=0):
@@ -121,7 +121,7 @@ def parse(path: pathlib.Path) -> Splits:
 
 
 def _parse_part(path, content, prefix):
-  """Intensities, alphabets from 0, and characters from 1, of one split."""
+  """Reads intensities, alphabets from 0 and characters from 1 of a split."""
   names = [f'{prefix}{name}' for name in ('data', 'target', 'targetchar')]
   for name in names:
     if name not in content:
@@ -135,7 +135,7 @@ def _parse_part(path, content, prefix):
       f'{path}: {count} images, but {names[1]} is {target.shape} and '
       f'{names[2]} {characters.shape}'
     )
-  # A NaN fails every comparison.
+  # A NaN fails every comparison, so the condition is negated.
   if not (pixels.min() >= 0 and pixels.max() <= 1):
     raise UserError(
       f'{path}: {names[0]} should be in [0, 1], is from {pixels.min()} to '
@@ -154,12 +154,15 @@ def _parse_part(path, content, prefix):
 def hold_out(
   examples: tuple[np.ndarray, dict[str, np.ndarray]], count: int, seed: int
 ) -> tuple:
-  """Two parts of a seeded shuffle: all but the last `count`, and those.
+  """Shuffles examples, and splits off the last `count`.
 
   Args:
     examples: Images `[N, ...]` and labels `[N]` by task.
     count: Examples in the second part.
-    seed: Of the shuffle.
+    seed: Seed of the shuffle.
+
+  Returns:
+    Two tuples like `examples`: the other examples, and the last `count`.
   """
   images, labels = examples
   rng = np.random.Generator(np.random.Philox(key=seed))

@@ -1,12 +1,13 @@
 """Omniglot as Lake et al. [1] published it, through TensorFlow Datasets.
 
-All 32,460 images of its `train` and `test`, which have no alphabet in common,
-are shuffled by a fixed seed into 23,045 / 1,345 / 8,070: as many for
-validation and test as in Burda et al. (see `omniglot.py`). 105x105x3 black on
-white becomes 28x28 by averaging areas, inverted so that strokes are 1.
+`train` and `test` of TensorFlow Datasets have no alphabet in common. So their
+32,460 images are shuffled together, with a fixed seed, and split into 23,045 /
+1,345 / 8,070. Validation and test are as large as those of Burda et al. (see
+`omniglot.py`). Averaging areas reduces the images, 105x105x3 and black on
+white, to 28x28. They are inverted, so that strokes are 1.
 
-Two tasks: `alphabet` and `character`, numbered as by TensorFlow Datasets, which
-calls the second `label`.
+The tasks are `alphabet` and `character`, numbered as in TensorFlow Datasets,
+which calls the second `label`.
 
 #### References
 
@@ -16,11 +17,11 @@ calls the second `label`.
 
 import numpy as np
 
-from vae_info.config import UserError
 from vae_info.datasets import cache, omniglot, tfds_source
+from vae_info.errors import UserError
 
 SIZE = 32_460
-VERSION = 1  # Of what is cached; another number makes it anew.
+VERSION = 1  # Of the cached arrays; a new number recomputes them.
 
 
 def read(data_dir: str | None, cache_dir: str | None) -> omniglot.Splits:
@@ -39,7 +40,7 @@ def read(data_dir: str | None, cache_dir: str | None) -> omniglot.Splits:
   rest, test = omniglot.hold_out(
     (images, labels), omniglot.TEST_SIZE, omniglot.SPLIT_SEED
   )
-  # Another seed, since the first shuffle is not to be undone.
+  # Another seed, so that the two shuffles have nothing in common.
   train, validation = omniglot.hold_out(
     rest, omniglot.VALIDATION_SIZE, omniglot.SPLIT_SEED + 1
   )
@@ -47,12 +48,16 @@ def read(data_dir: str | None, cache_dir: str | None) -> omniglot.Splits:
 
 
 def convert(example: dict) -> dict:
-  """One example of TensorFlow Datasets', in TensorFlow, as it is cached."""
+  """Converts an example of TensorFlow Datasets to the tensors to cache.
+
+  Returns:
+    `image`, uint8 `[28, 28, 1]`; `alphabet` and `character`, int32 scalars.
+  """
   import tensorflow as tf
 
   image = tf.cast(example['image'], tf.float32)
   image = tf.reduce_mean(image, axis=-1, keepdims=True)
-  # A batch of one, since averaging areas knows only batches.
+  # A batch of one image: the method `area` needs a batch.
   image = tf.image.resize(image[tf.newaxis], [28, 28], method='area')[0]
   return {
     'image': tf.cast(tf.round(255.0 - image), tf.uint8),

@@ -3,10 +3,10 @@
     python -m vae_info.datasets.recover_labels
     python -m vae_info.datasets.recover_labels --dataset=static_mnist
 
-The first is about `binarized_mnist`, whose true labels nobody knows: counts of
-the digits, margins, and originals that were matched more than once. The second
-recovers the labels of the bundled data set, whose truth is known, and so tells
-the accuracy as well.
+The first command recovers the labels of `binarized_mnist`, whose true labels
+are unknown. It reports the counts of digits, the margins, and how many
+originals were matched more than once. The second recovers the labels of the
+bundled data set. Its true labels are known, so it also reports the accuracy.
 """
 
 import time
@@ -40,7 +40,7 @@ def define_flags() -> None:
 def recover_static_mnist(
   data_dir: str | None, cache_dir: str | None
 ) -> cache.Arrays:
-  """As `binarized_mnist.recovered`, for the bundled images, without bits."""
+  """Like `binarized_mnist.recovered`, for the bundled images, without bits."""
   mnist = tfds_source.find('mnist', data_dir)
 
   def make():
@@ -57,11 +57,11 @@ def recover_static_mnist(
 
 
 def report(arrays: cache.Arrays, mnist_digits: dict[str, np.ndarray]) -> str:
-  """What is told of recovered labels.
+  """Describes recovered labels: counts, margins and matches.
 
   Args:
-    arrays: As `binarized_mnist.recover` gives them.
-    mnist_digits: The labels of MNIST's splits.
+    arrays: The result of `binarized_mnist.recover`.
+    mnist_digits: MNIST's split name -> its labels.
   """
   lines = []
   for source, splits in binarized_mnist.SOURCES.items():
@@ -90,7 +90,7 @@ def report(arrays: cache.Arrays, mnist_digits: dict[str, np.ndarray]) -> str:
 
 
 def accuracy(arrays: cache.Arrays) -> str:
-  """Recovered labels and originals of `static_mnist` against the truth."""
+  """Compares labels and originals of `static_mnist` with the truth."""
   lines = []
   truth = static_mnist.read()
   # The bundled images are in MNIST's order: validation follows train.
@@ -106,9 +106,10 @@ def accuracy(arrays: cache.Arrays) -> str:
   return '\n'.join(lines)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
   cli.no_arguments(argv)
   cli.quiet_tensorflow()
+  cli.import_tensorflow()
   started = time.monotonic()
   recover = {
     'binarized_mnist': binarized_mnist.recovered,

@@ -1,9 +1,9 @@
 """The bundled data set: MNIST, binarised once, with its true labels.
 
-50,000 / 10,000 / 10,000 images in the order of TensorFlow Datasets' `mnist`
-(validation is the last 10,000 of its training images), each pixel drawn once
-as Bernoulli(intensity / 255). It has the distribution of the static
-binarisation of Larochelle & Murray (2011) [1] but not its draws, and it has
+It has 50,000 / 10,000 / 10,000 images in the order of TensorFlow Datasets'
+`mnist`; validation is the last 10,000 of its training images. Each pixel is
+drawn once as Bernoulli(intensity / 255). The images have the distribution of
+the static binarisation of Larochelle & Murray [1], but other draws, and true
 labels. `build_static_mnist.py` makes the file.
 
 #### References
@@ -21,7 +21,7 @@ SIZES = {'train': 50_000, 'validation': 10_000, 'test': 10_000}
 
 
 def write(images: np.ndarray, digits: np.ndarray, path: pathlib.Path) -> None:
-  """Packs bits `[70000, 28, 28, 1]` and digits `[70000]` into one file."""
+  """Writes packed images `[70000, 28, 28, 1]` and digits `[70000]`."""
   np.savez_compressed(
     path, bits=np.packbits(images), digits=digits.astype(np.uint8)
   )
@@ -30,7 +30,11 @@ def write(images: np.ndarray, digits: np.ndarray, path: pathlib.Path) -> None:
 def read(
   path: pathlib.Path = PATH,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """Returns split name -> (uint8 `[N, 28, 28, 1]` of 0 and 1, int32 `[N]`)."""
+  """Returns split name -> (uint8 `[N, 28, 28, 1]` of 0 and 1, int32 `[N]`).
+
+  Raises:
+    ValueError: The file has another number of images or digits.
+  """
   with np.load(path) as file:
     images = np.unpackbits(file['bits']).reshape([-1, 28, 28, 1])
     digits = file['digits'].astype(np.int32)

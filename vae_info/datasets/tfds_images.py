@@ -1,40 +1,46 @@
-"""Any image classification set of TensorFlow Datasets: `tfds:NAME`.
+"""Any image classification data set of TensorFlow Datasets: `tfds:NAME`.
 
-NAME is a builder's, with its config if it has some ('emnist/letters'). It has
-a feature `image`, which becomes one channel (Rec. 601 luma of colours, without
-an alpha channel) and is resized up to the next multiple of 4 if need be; images
-without a common size become 64x64.
+NAME is the name of a builder, with its config if it has one ('emnist/letters').
+The data set must have a feature `image`:
 
-Its tasks are its labels: every ClassLabel and every yes-or-no feature, also
-within other features (for CelebA, the 40 attributes), and integers of the
-first level whose values can be classes. A task has its feature's name.
+- Colours become one channel, their Rec. 601 luma. An alpha channel is dropped.
+- Height and width are resized up to the next multiple of 4.
+- Images without a common size become 64x64.
 
-The splits are TensorFlow Datasets' own where it has them. Without `test`, its
-`validation` is the test split, or else a fifth of `train`. Without another
-`validation`, as many images as are for test are taken from `train`, but at most
-a fifth: 10,000 of MNIST's. What is taken is random, by a fixed seed.
+Each task is a feature with labels, and has the feature's name. These features
+are every ClassLabel and every yes-or-no feature, also within other features
+(CelebA has 40 attributes there). An integer of the first level is a task too,
+if its values can be classes.
+
+The splits are those of TensorFlow Datasets, if it has them:
+
+- Without `test`, its `validation` is the test split. Without either, a fifth of
+  `train` is.
+- Without another `validation`, it is taken from `train`: as many images as the
+  test split has, but at most a fifth of `train` (10,000 for MNIST).
+- Images are taken from `train` at random, with a fixed seed.
 """
 
 import numpy as np
 
-from vae_info.config import UserError
 from vae_info.datasets import cache, omniglot, tfds_source
+from vae_info.errors import UserError
 
-MULTIPLE = 4  # Of height and width, which the networks need.
-SIDE = 64  # Of images that have no common size.
+MULTIPLE = 4  # Of height and width, as the networks need it.
+SIDE = 64  # Height and width of images without a common size.
 SPLIT_SEED = 0
-VERSION = 1  # Of what is cached; another number makes it anew.
+VERSION = 1  # Of the cached arrays; a new number recomputes them.
 
 
 def read(
   name: str, data_dir: str | None, cache_dir: str | None
 ) -> tuple[omniglot.Splits, dict[str, int]]:
-  """Splits as of `omniglot.read`, and the number of classes of each task.
+  """Returns splits like those of `omniglot.read`, and task -> classes.
 
   Args:
-    name: A builder's.
-    data_dir: As `tfds_source.data_folder` takes it.
-    cache_dir: As `cache.folder` takes it.
+    name: Name of a builder.
+    data_dir: Folder of the data; see `tfds_source.data_folder` for None.
+    cache_dir: Folder of the cache; see `cache.folder` for None.
 
   Raises:
     UserError: Data are missing or damaged, or have no images or no labels.
@@ -60,7 +66,7 @@ def read(
     stem = f'tfds-{name.replace("/", "-").replace(":", "-")}'
     arrays = cache.load_or_make(cache_dir, stem, key, make)
   else:
-    arrays = make()  # Nothing tells one content from another.
+    arrays = make()  # Without files, the cache has no key.
   splits = _unpack(arrays)
   if 'test' not in splits and 'validation' in splits:
     splits['test'] = splits.pop('validation')
@@ -71,7 +77,7 @@ def read(
 
 
 def label_features(features) -> dict[str, tuple[tuple[str, ...], int | None]]:
-  """Task -> (keys that lead to the feature, number of classes if known).
+  """Returns task -> (keys to the feature, number of classes or None).
 
   Args:
     features: A `tfds.features.FeaturesDict`.
@@ -79,7 +85,7 @@ def label_features(features) -> dict[str, tuple[tuple[str, ...], int | None]]:
   found = {
     path: classes
     for path, classes in _walk(features)
-    # Deeper integers are no classes: CelebA has coordinates there.
+    # Integers within other features are no classes: CelebA has coordinates.
     if classes is not None or len(path) == 1
   }
   last_keys = [path[-1] for path in found]
@@ -92,7 +98,7 @@ def label_features(features) -> dict[str, tuple[tuple[str, ...], int | None]]:
 
 
 def _walk(features, path=()):
-  """Paths of integer scalars, each with its number of classes or None."""
+  """Yields each integer scalar's path, and its number of classes or None."""
   import tensorflow as tf
   import tensorflow_datasets as tfds
 
@@ -110,13 +116,16 @@ def _walk(features, path=()):
         yield here, 2 if dtype.is_bool else None
 
 
-def to_intensities(image, shape: tuple[int, int]):
-  """One image as uint8 `[*shape, 1]`, and whether all of it was in [0, 1].
+def to_intensities(image, shape: tuple[int, ...]):
+  """Converts one image to one channel of intensities, and checks its values.
 
   Args:
-    image: A tensor `[H, W, C]`: of integers from 0 to their largest, or of
-      floats from 0 to 1.
-    shape: Height and width that it shall have.
+    image: A tensor `[H, W, C]`: integers from 0 to the largest of their type,
+      or floats from 0 to 1.
+    shape: Height and width of the result.
+
+  Returns:
+    uint8 `[*shape, 1]`, and a boolean: whether all pixels were in this range.
   """
   import tensorflow as tf
 
@@ -134,7 +143,7 @@ def to_intensities(image, shape: tuple[int, int]):
 
 
 def _decode(builder, tasks):
-  """Every split that is used, as flat arrays for the cache."""
+  """Reads every split that is used, as flat arrays for the cache."""
   height, width, _ = builder.info.features['image'].shape
   shape = tuple(
     SIDE if None in (height, width) else -(-side // MULTIPLE) * MULTIPLE
@@ -171,7 +180,7 @@ def _decode(builder, tasks):
 
 
 def _unpack(arrays):
-  """From `SPLIT/image` and `SPLIT/labels/TASK` to splits."""
+  """Converts arrays `SPLIT/image` and `SPLIT/labels/TASK` to splits."""
   splits = {}
   for key, images in arrays.items():
     split, _, rest = key.partition('/')
@@ -187,7 +196,8 @@ def _unpack(arrays):
 
 
 def _take_from_train(splits, seed):
-  """Takes a new split out of `train`, in place, and returns it."""
+  """Removes a new split from `train`, in place, and returns it."""
+  # A fifth, but not more than the test split has.
   count = len(splits['train'][0]) // 5
   if 'test' in splits:
     count = min(count, len(splits['test'][0]))
@@ -196,7 +206,7 @@ def _take_from_train(splits, seed):
 
 
 def _with_classes(name, splits, tasks):
-  """Splits with int32 labels, and each task's number of classes.
+  """Returns splits with int32 labels, and task -> number of classes.
 
   An integer feature whose values cannot be classes is left out.
   """
@@ -205,11 +215,12 @@ def _with_classes(name, splits, tasks):
     values = [labels[task] for _, labels in splits.values()]
     least = min(value.min() for value in values)
     most = max(value.max() for value in values)
+    # Larger numbers are likely to be identifiers of examples.
     if classes is None and least >= 0 and most < len(values[0]):
       classes = int(most) + 1
     if classes is not None:
       num_classes[task] = classes
-      # Checked here, where the numbers are still as they were.
+      # Check them before the cast to int32, which may change them.
       if least < 0 or most >= classes:
         raise UserError(
           f'tfds:{name}: {task} should be from 0 to {classes - 1}, is from '

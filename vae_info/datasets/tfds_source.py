@@ -9,30 +9,30 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vae_info.config import UserError
 from vae_info.datasets import cache
+from vae_info.errors import UserError
 
 BATCH_SIZE = 500
-# TFDS tries ten times, which without a network takes over three minutes.
+# By default TFDS tries ten times: over three minutes without a network.
 DOWNLOAD_RETRIES = 4
 
 
 def data_folder(data_dir: str | None) -> pathlib.Path:
-  """`data_dir`, or TFDS's own: TFDS_DATA_DIR or ~/tensorflow_datasets."""
+  """`data_dir`, or else TFDS's own: TFDS_DATA_DIR or ~/tensorflow_datasets."""
   path = data_dir or os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets')
   return pathlib.Path(path).expanduser()
 
 
 def find(name: str, data_dir: str | None):
-  """A `tfds.core.DatasetBuilder` whose data are prepared, downloaded if absent.
+  """Returns a `tfds.core.DatasetBuilder`; downloads its data if missing.
 
   Args:
-    name: TFDS's, for instance 'mnist' or 'emnist/letters'.
-    data_dir: As `data_folder` takes it.
+    name: TFDS's name, for instance 'mnist' or 'emnist/letters'.
+    data_dir: Folder of the data; see `data_folder` for None.
 
   Raises:
-    UserError: TFDS knows no such data set, or the data are neither there nor
-      can be downloaded.
+    UserError: TFDS has no such data set, or the data are missing and cannot be
+      downloaded.
   """
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core.download import downloader
@@ -40,7 +40,7 @@ def find(name: str, data_dir: str | None):
   place = data_folder(data_dir)
   try:
     builder = tfds.builder(name, data_dir=place)
-  except Exception as error:  # TFDS raises its own, of many kinds.
+  except Exception as error:  # TFDS raises many kinds.
     reason = str(error).strip().split('\n')[0]
     raise UserError(
       f'TensorFlow Datasets cannot open {name!r} in {place}: {reason}'
@@ -54,7 +54,7 @@ def find(name: str, data_dir: str | None):
   retries, downloader.MAX_RETRIES = downloader.MAX_RETRIES, DOWNLOAD_RETRIES
   try:
     builder.download_and_prepare()
-  except Exception as error:  # The network's, the disk's, the parser's.
+  except Exception as error:  # Of the network, a disk or a parser.
     reason = str(error).strip().split('\n')[0]
     raise UserError(not_found(f'{name} in {folder}', name, reason)) from error
   finally:
@@ -63,7 +63,7 @@ def find(name: str, data_dir: str | None):
 
 
 def not_found(what: str, name: str, reason: str) -> str:
-  """One line on data that are neither there nor can be downloaded."""
+  """Words the error that data are missing and cannot be downloaded."""
   reason = textwrap.shorten(reason, 160, placeholder='...')
   return (
     f'no prepared {what}, and it cannot be downloaded ({reason}); run this '
@@ -73,7 +73,7 @@ def not_found(what: str, name: str, reason: str) -> str:
 
 
 def fingerprint(builder) -> dict[str, str]:
-  """Digests of the data's files, by name; empty if there are no files."""
+  """Returns the SHA-256 of each data file, by name; {} without files."""
   folder = pathlib.Path(builder.data_path)
   if not folder.is_dir():
     return {}
@@ -81,12 +81,12 @@ def fingerprint(builder) -> dict[str, str]:
 
 
 def read(builder, split: str, convert: Callable[[dict], dict]) -> cache.Arrays:
-  """All examples of a split in TFDS's order, stacked by name.
+  """Reads all examples of a split, stacked by name, in TFDS's order.
 
   Args:
-    builder: As `find` gives it.
-    split: TFDS's name of it.
-    convert: From one decoded example to a dict of tensors, in TensorFlow.
+    builder: The result of `find`.
+    split: TFDS's name of the split.
+    convert: Maps one decoded example to a dict of tensors; it is traced.
 
   Raises:
     UserError: A file is damaged, or examples are missing.

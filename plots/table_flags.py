@@ -1,0 +1,24 @@
+"""The flags with which commands choose rows of the table of results."""
+
+from absl import flags
+
+from plots import table
+
+
+def define_table_flags() -> None:
+  """Defines `--results`, `--datasets` and `--classifier`."""
+  flags.DEFINE_string(
+    'results', 'plots/results.csv', 'Table of results to read.'
+  )
+  flags.DEFINE_list(
+    'datasets',
+    list(table.DATASETS),
+    'Use only these data sets: names as in the table, separated by commas. A '
+    'panel cannot show two.',
+  )
+  flags.DEFINE_string(
+    'classifier',
+    None,
+    'Use only C by this classifier: its name in the table. A panel cannot show '
+    'two. Supervised networks always stay.',
+  )

@@ -1,0 +1,71 @@
+"""Prints trainings at one beta, as a Markdown table.
+
+python -m plots.trainings --datasets=static_mnist
+"""
+
+import pathlib
+
+from absl import app, flags
+
+from plots import table, table_flags
+from plots.table import Row
+from vae_info import cli
+
+FLAGS = flags.FLAGS
+
+NUMBERS = ('rate', 'distortion', 'rate_plus_distortion', 'label_distortion')
+METHODS = {
+  'vae': (
+    'encoder',
+    'decoder',
+    'marginal',
+    'beta',
+    *NUMBERS,
+    *(f'{name}_stderr' for name in NUMBERS),
+    'label_accuracy',
+    'label_accuracy_stderr',
+  )
+}
+HEAD = """\
+| encoder, decoder, marginal | task | β | R | D | D + R | C | accuracy | seconds |
+|---|---|---|---|---|---|---|---|---|"""  # noqa: E501
+
+
+def line(row: Row) -> str:
+  """A row of the table, as Markdown: nats and percent, with standard errors."""
+  cells = [' '.join(row.family), row.task, f'{row.beta:g}']
+  cells += [
+    f'{row.number(name):.3f} ± {row.number(f"{name}_stderr"):.3f}'
+    for name in NUMBERS
+  ]
+  cells.append(
+    f'{100 * row.number("label_accuracy"):.2f} '
+    f'± {100 * row.number("label_accuracy_stderr"):.2f} %'
+  )
+  cells.append('–' if row.train_seconds is None else f'{row.train_seconds:.0f}')
+  return f'| {" | ".join(cells)} |'
+
+
+def main(argv):
+  cli.no_arguments(argv)
+  rows = table.read(pathlib.Path(FLAGS.results))
+  rows = [row for row in rows if row.dataset in FLAGS.datasets]
+  alone = [
+    row
+    for row in table.rows_of_methods(rows, METHODS)
+    if not row.beta_trained and FLAGS.classifier in (None, row.classifier)
+  ]
+  if not alone:
+    print(
+      f'*{FLAGS.results} has no training of {" or ".join(FLAGS.datasets)} at '
+      'one β yet.*'
+    )
+    return
+  print(HEAD)
+  for row in alone:
+    print(line(row))
+
+
+if __name__ == '__main__':
+  table_flags.define_table_flags()
+  app.run(cli.one_line_errors(main))

@@ -1,0 +1,81 @@
+"""Settings made before TensorFlow's import; the user's own settings stay."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from vae_info import machine
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def environment_after(code, **variables):
+  """Environment and standard error of a process that has run `code`."""
+  names = (machine.ONEDNN, *machine.THREADS)
+  environment = {k: v for k, v in os.environ.items() if k not in names}
+  process = subprocess.run(
+    [
+      sys.executable,
+      '-c',
+      f'{code}; import os, json; print(json.dumps(dict(os.environ)))',
+    ],
+    cwd=ROOT,
+    env={**environment, **variables},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  return json.loads(process.stdout), process.stderr
+
+
+def test_onednn_is_on_by_default():
+  environment, errors = environment_after('import vae_info')
+  assert environment[machine.ONEDNN] == '1'
+  assert errors == ''
+
+
+def test_what_the_user_has_set_stays():
+  environment, _ = environment_after('import vae_info', **{machine.ONEDNN: '0'})
+  assert environment[machine.ONEDNN] == '0'
+
+
+def test_a_tensorflow_that_was_there_first_is_warned_of():
+  fake = 'import sys, types; sys.modules["tensorflow"] = types.ModuleType("x")'
+  environment, errors = environment_after(f'{fake}; import vae_info')
+  assert machine.ONEDNN not in environment
+  assert 'import vae_info first, or set TF_ENABLE_ONEDNN_OPTS=1' in errors
+  # With the setting there is no warning.
+  _, errors = environment_after(
+    f'{fake}; import vae_info', **{machine.ONEDNN: '1'}
+  )
+  assert errors == ''
+
+
+def test_a_container_with_a_quota_has_fewer_threads(monkeypatch):
+  for name in machine.THREADS:
+    monkeypatch.delenv(name, raising=False)
+  monkeypatch.delitem(sys.modules, 'tensorflow', raising=False)
+  monkeypatch.setattr(machine.os, 'sched_getaffinity', lambda pid: range(8))
+  monkeypatch.setattr(machine, 'cpu_quota', lambda: 2)
+  machine.prepare()
+  assert [os.environ[name] for name in machine.THREADS] == ['2', '2']
+
+
+@pytest.mark.parametrize(
+  'text, cores',
+  [
+    ('200000 100000', 2),
+    ('150000 100000', 2),
+    ('max 100000', None),
+    ('', None),
+  ],
+)
+def test_quotas_are_whole_cores(monkeypatch, tmp_path, text, cores):
+  path = tmp_path / 'cpu.max'
+  path.write_text(text)
+  monkeypatch.setattr(machine.pathlib, 'Path', lambda name: path)
+  assert machine.cpu_quota() == cores

@@ -1,0 +1,45 @@
+"""Where a training runs: strategies of `tf.distribute`."""
+
+import tensorflow as tf
+
+from vae_info.errors import UserError
+
+
+def get_strategy(name: str, tpu: str = '') -> tf.distribute.Strategy:
+  """The `tf.distribute` strategy of a name.
+
+  Args:
+    name: `one_device`, `mirrored`, `tpu` or `auto`. The last is a TPU if `tpu`
+      names one, all GPUs if there are several, and one device otherwise.
+    tpu: Name or address of a TPU.
+
+  Raises:
+    UserError: No TPU is found.
+  """
+  if name == 'tpu' or (name == 'auto' and tpu):
+    return _tpu_strategy(tpu)
+  gpus = len(tf.config.list_logical_devices('GPU'))
+  if name == 'mirrored' or (name == 'auto' and gpus > 1):
+    kind = 'GPU' if gpus else 'CPU'
+    devices = tf.config.list_logical_devices(kind)
+    # Gradients are summed on one device, which is fast enough for small models.
+    # Collectives inside a loop were seen to meet in different orders.
+    return tf.distribute.MirroredStrategy(
+      [device.name for device in devices],
+      cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
+  return tf.distribute.OneDeviceStrategy('/GPU:0' if gpus else '/CPU:0')
+
+
+def _tpu_strategy(tpu: str) -> tf.distribute.Strategy:
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
+    tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+  except (ValueError, tf.errors.OpError) as error:
+    raise UserError(
+      f'no TPU at {tpu or "local"!r}; on a TPU machine this means that '
+      'plain tensorflow is installed over tensorflow-tpu '
+      f'({str(error).strip().splitlines()[0]})'
+    ) from error
+  return tf.distribute.TPUStrategy(resolver)

@@ -1,0 +1,129 @@
+"""From a finished run to its rows of the table of results."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from vae_info import datasets
+from vae_info.datasets import Dataset
+from vae_info.evaluation import curve, estimates, stored
+from vae_info.evaluation.options import Options
+from vae_info.runs import Run, rows as tables
+from vae_info.runs.paths import Path
+
+
+def measure(run: Run, options: Options) -> list[dict]:
+  """Evaluates a run, and writes and returns its rows.
+
+  The caller must hold the run's lock; see `evaluation.run`.
+  """
+  store, tasks = open_store(run, options)
+  fitted = {task: store.load_or_fit(task, options.classifier) for task in tasks}
+  test = store.dataset.test
+  facts = known_columns(run, store.dataset, options)
+  # At all betas together, since their encoders share some layers.
+  parameters = curve.encode(store.points, test.images)
+  rows = []
+  for point in store.points:
+    codes = estimates.Codes(
+      point.model,
+      parameters[point.beta],
+      options.num_samples,
+      options.batch_size,
+      run.config.seed,
+    )
+    classifiers = {task: fitted[task][point.beta] for task in tasks}
+    rows += rows_of_codes(
+      codes, test, classifiers, facts | {'beta': point.beta}
+    )
+  write(run, rows, options)
+  return rows
+
+
+def fit_classifiers(run: Run, options: Options) -> list[Path]:
+  """Fits the classifiers of a run; see `evaluation.fit_classifiers`.
+
+  The caller must hold the run's lock.
+  """
+  store, tasks = open_store(run, options)
+  for task in tasks:
+    store.fit(task, store.points)
+  return [run.classifiers / task for task in tasks]
+
+
+def open_store(run: Run, options: Options) -> tuple[stored.Store, list[str]]:
+  """The store of a run's classifiers at the options' betas, and the tasks."""
+  config = run.config
+  dataset = datasets.load(
+    config.dataset, options.data_dir, options.cache_dir, config.binarization
+  )
+  tasks = datasets.chosen_tasks(options.task, dataset)
+  points = curve.load(run, options.betas)
+  settings = options.settings(config.seed)
+  return stored.Store(run, points, dataset, settings), tasks
+
+
+def known_columns(run: Run, dataset: Dataset, options: Options) -> dict:
+  """Columns that are the same in all rows of a run."""
+  config = run.config
+  entropy = options.entropy_estimate
+  return {
+    **dataclasses.asdict(config),
+    **run.facts,
+    'run': run.name,
+    'method': 'vae',
+    'input_entropy': dataset.entropy_estimate if entropy is None else entropy,
+    'num_samples': options.num_samples,
+    'beta_trained': str(config.beta) if config.beta_range else None,
+  }
+
+
+def rows_of_codes(
+  codes: estimates.Codes,
+  split: datasets.Split,
+  classifiers: Mapping[str, stored.Fitted],
+  facts: Mapping,
+) -> list[dict]:
+  """Evaluates a model at one beta, and returns a row for each task.
+
+  Args:
+    codes: The codes of the split's images.
+    split: The images and labels to evaluate.
+    classifiers: The classifier of each task, at this beta.
+    facts: Columns that are already known.
+  """
+  rates, distortions = estimates.rates_and_distortions(codes, split.images)
+  columns = {
+    **facts,
+    **estimates.columns(
+      rate=rates,
+      distortion=distortions,
+      rate_plus_distortion=rates + distortions,
+    ),
+  }
+  rows = []
+  for task, fitted in classifiers.items():
+    labels = split.labels[task]
+    losses, hits = estimates.label_distortions_and_hits(
+      codes, fitted.classifier, labels
+    )
+    row = columns | {
+      'task': task,
+      'classifier': fitted.settings.family,
+      'label_entropy': datasets.label_entropy(labels),
+      **estimates.columns(label_distortion=losses, label_accuracy=hits),
+    }
+    row |= estimates.preference(row, losses, rates)
+    rows.append({name: row.get(name) for name in tables.COLUMNS})
+  return rows
+
+
+def write(run: Run, rows: list[dict], options: Options) -> None:
+  """Writes the rows into the run directory.
+
+  If the options name a task or betas, the other rows there stay.
+  """
+  if options.task or options.betas:
+    new = {(row['beta'], row['task']) for row in rows}
+    old = [row for row in run.rows if (row['beta'], row['task']) not in new]
+    rows = sorted(old + rows, key=lambda row: (row['beta'], row['task']))
+  run.write_rows(rows)

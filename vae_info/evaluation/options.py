@@ -1,0 +1,109 @@
+"""The options of an evaluation. Imports no TensorFlow."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vae_info.errors import UserError
+from vae_info.runs import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """How a classifier c(y|z) is made and fitted.
+
+  Attributes:
+    hidden: Units of each hidden layer.
+    learning_rate: Adam's first learning rate. It is divided by 10 after each
+      quarter of the epochs.
+    epochs: Passes over the training images, with new codes for each.
+    batch_size: Codes in one step.
+    seed: Determines the first weights, the codes and their order.
+
+  Raises:
+    UserError: An attribute is out of bounds.
+  """
+
+  hidden: tuple[int, ...] = (200, 200)
+  learning_rate: float = 1e-4
+  epochs: int = 100
+  batch_size: int = 32
+  seed: int = 0
+
+  def __post_init__(self):
+    for name in ('learning_rate', 'epochs', 'batch_size'):
+      if not getattr(self, name) > 0:
+        raise UserError(
+          f'classifier_{name} must be above 0, got {getattr(self, name)}'
+        )
+    if any(units < 1 for units in self.hidden):
+      raise UserError(
+        f'classifier_hidden must be numbers above 0, got {self.hidden}'
+      )
+
+  @property
+  def family(self) -> str:
+    """The name in the table of results, such as 'linear' or 'mlp 200-200'."""
+    if not self.hidden:
+      return 'linear'
+    return f'mlp {"-".join(map(str, self.hidden))}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What to evaluate of a run, and how.
+
+  Attributes:
+    task: The labels to evaluate; None for the default tasks of the data set.
+    betas: Where to evaluate a multi-beta model; None for 12 betas, evenly
+      spaced in log beta.
+    num_samples: Codes of each image. Its R, D and C are averaged over them.
+    batch_size: Images at once. It affects memory and speed alone.
+    entropy_estimate: H(X) in nats; None for the data set's published estimate.
+    data_dir: As in `datasets.load`.
+    cache_dir: As in `datasets.load`.
+    classifier: Attributes of `Settings`, by name, without the seed, which is
+      the run's. A new classifier has defaults for those that are left out. A
+      stored classifier may have any value for them.
+
+  Raises:
+    UserError: An attribute of `classifier` is out of bounds.
+  """
+
+  task: str | None = None
+  betas: Sequence[float] | None = None
+  num_samples: int = 4
+  batch_size: int = 500
+  entropy_estimate: float | None = None
+  data_dir: str | None = None
+  cache_dir: str | None = None
+  classifier: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  def __post_init__(self):
+    self.settings(seed=0)  # Raises early, before anything slow.
+
+  def settings(self, seed: int) -> Settings:
+    """The settings of a new classifier.
+
+    Raises:
+      UserError: One of them is out of bounds.
+    """
+    return Settings(**self.classifier, seed=seed)
+
+  def satisfied_by(self, run: Run) -> bool:
+    """Whether the run has rows for the task and betas that are named here.
+
+    Betas matter for a multi-beta model alone.
+    """
+    rows = run.rows
+    tasks = {row['task'] for row in rows}
+    if not rows or self.task not in {None, *tasks}:
+      return False
+    if not rows[0]['beta_trained']:
+      return True
+    present = {(row['task'], row['beta']) for row in rows}
+    wanted = itertools.product(
+      [self.task] if self.task else tasks, self.betas or ()
+    )
+    return present.issuperset(wanted)

@@ -1,0 +1,200 @@
+"""The classifiers c(y|z) that a run keeps, and the fitting of those it lacks.
+
+Each has a folder, with `weights.*` and `classifier.json`. The latter is written
+last. It has the classifier's settings, and the step of the model whose codes it
+was fitted to.
+"""
+
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from vae_info import randomness
+from vae_info.datasets import Dataset
+from vae_info.errors import UserError
+from vae_info.evaluation import classifiers, curve, estimates
+from vae_info.evaluation.classifiers import Mlp, Settings
+from vae_info.evaluation.curve import Point
+from vae_info.runs import Run
+from vae_info.runs.paths import Path, write_atomically
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+  """A fitted classifier, and how it was fitted."""
+
+  classifier: Mlp
+  settings: Settings
+
+
+class Store:
+  """The classifiers of a run at some betas.
+
+  Attributes:
+    run: A finished run.
+    points: The run's points at these betas.
+    dataset: Classifiers are fitted to its training split.
+    settings: How to fit a new classifier.
+  """
+
+  def __init__(
+    self,
+    run: Run,
+    points: Sequence[Point],
+    dataset: Dataset,
+    settings: Settings,
+  ):
+    self.run = run
+    self.points = points
+    self.dataset = dataset
+    self.settings = settings
+    self._step = run.facts['step']
+
+  def load_or_fit(
+    self, task: str, fixed: Collection[str]
+  ) -> dict[float, Fitted]:
+    """The classifier of a task at each beta.
+
+    One is fitted if there is none, if the model was trained further since, or
+    if a setting in `fixed` differs.
+
+    Args:
+      task: The labels.
+      fixed: Names of settings that a stored classifier must have as given.
+    """
+    kept = {point.beta: self._load(task, point.beta) for point in self.points}
+    good = {
+      beta: fitted
+      for beta, fitted in kept.items()
+      if fitted
+      and all(
+        getattr(fitted.settings, name) == getattr(self.settings, name)
+        for name in fixed
+      )
+    }
+    lacking = [point for point in self.points if point.beta not in good]
+    return good | self.fit(task, lacking)
+
+  def fit(self, task: str, points: Sequence[Point]) -> dict[float, Fitted]:
+    """Fits a task's classifiers at some points together, and stores them.
+
+    Returns:
+      The classifier at each beta.
+    """
+    if not points:
+      return {}
+    started = time.monotonic()
+    fitted = classifiers.fit_together(
+      [self._examples(task, point) for point in points],
+      self.settings,
+      f'classifier of {task}',
+    )
+    facts = {
+      'step': self._step,
+      'seconds': round(time.monotonic() - started, 1),
+      'fitted_together': len(points),
+    }
+    result = {}
+    for point, classifier in zip(points, fitted, strict=True):
+      result[point.beta] = Fitted(classifier, self.settings)
+      save(self.run.classifier(task, point.beta), result[point.beta], facts)
+    return result
+
+  def _load(self, task, beta):
+    return load(
+      self.run.classifier(task, beta),
+      self.run.config.latent_size,
+      self.dataset.num_classes[task],
+      self._step,
+    )
+
+  def _examples(self, task, point):
+    draw = estimates.make_draw(
+      point.model,
+      self._parameters[point.beta],
+      self.settings.seed,
+      'classifier codes',
+    )
+    return classifiers.Examples(
+      draw,
+      self.dataset.train.labels[task],
+      self.run.config.latent_size,
+      self.dataset.num_classes[task],
+    )
+
+  @functools.cached_property
+  def _parameters(self) -> dict[float, np.ndarray]:
+    """The encoder's parameters by beta, `[N, P]` each, shared by all tasks."""
+    return curve.encode(self.points, self.dataset.train.images)
+
+
+def save(folder: Path, fitted: Fitted, facts: Mapping[str, float]) -> None:
+  """Writes the weights, then `classifier.json`, which marks them complete.
+
+  Args:
+    folder: The folder of this classifier alone.
+    fitted: What to store.
+    facts: The model's `step`, and other facts for `classifier.json`.
+
+  Raises:
+    UserError: The weights cannot be written.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / 'classifier.json').unlink(missing_ok=True)
+  try:
+    tf.train.Checkpoint(classifier=fitted.classifier).write(
+      str(folder / 'weights')
+    )
+  except tf.errors.OpError as error:
+    raise UserError(
+      f'cannot write the classifier to {folder}: {error.message}'
+    ) from error
+  content = {'settings': dataclasses.asdict(fitted.settings), **facts}
+  write_atomically(
+    folder / 'classifier.json', json.dumps(content, indent=2) + '\n'
+  )
+
+
+def load(
+  folder: Path, inputs: int, num_classes: int, step: int
+) -> Fitted | None:
+  """Loads the classifier in `folder`; None if there is none for this step.
+
+  A damaged one counts as none, so it is fitted again.
+
+  Args:
+    folder: The folder of this classifier alone.
+    inputs: Size of a code.
+    num_classes: Number of classes.
+    step: The step of the model.
+  """
+  try:
+    content = json.loads((folder / 'classifier.json').read_text())
+    hidden = tuple(content['settings'].pop('hidden'))
+    settings = Settings(hidden, **content['settings'])
+    if content['step'] != step:
+      return None
+    rng = randomness.generator(settings.seed, 'classifier weights')
+    classifier = Mlp(inputs, num_classes, settings.hidden, rng)
+    status = tf.train.Checkpoint(classifier=classifier).read(
+      str(folder / 'weights')
+    )
+    status.assert_consumed()
+  except FileNotFoundError:
+    return None
+  except (
+    AssertionError,
+    LookupError,
+    TypeError,
+    ValueError,
+    tf.errors.OpError,
+  ) as error:
+    logging.warning('the classifier in %s is damaged: %s', folder, error)
+    return None
+  return Fitted(classifier, settings)

@@ -1,0 +1,207 @@
+"""Decoders d(x|z): codes in, a distribution over binary images out.
+
+`decoder(codes)`: float32 `[..., B, L]` -> tfd.Distribution, batch `[..., B]`,
+event `[H, W, 1]`.
+
+- `deconvolutional`: independent Bernoulli pixels.
+- `autoregressive`: each pixel depends on the code and on the pixels before it.
+
+The `paper` size is that of [1], appendix F, where they are called - and +. The
+first has gated transposed convolutions. The second is a PixelCNN++ [2] with
+gated residual layers. The code enters it as a second channel of the image.
+
+Not reproduced: [1] says neither where dropout was, if anywhere, nor which
+filter sizes its PixelCNN++ had. Here there is no dropout, and sizes are those
+of [2]. They are 2x3 for the stack that sees rows above, and 2x2 for the one
+that also sees the row so far.
+
+#### References
+
+[1]: Alexander Alemi et al. Fixing a Broken ELBO. _ICML_, 2018.
+[2]: Tim Salimans et al. PixelCNN++. _ICLR_, 2017.
+"""
+
+import math
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vae_info.config import Config
+from vae_info.errors import UserError
+from vae_info.networks import layers
+from vae_info.networks.autoregressive import AutoregressiveImage, CausalStack
+from vae_info.networks.layers import Residual
+from vae_info.networks.pixel_cnn import PixelCnn
+
+tfd = tfp.distributions
+
+leaky_relu = tf.nn.leaky_relu
+
+
+def _compact_body(
+  make: layers.Make,
+  image_shape: tuple[int, int, int],
+  size: int,
+  outputs: int,
+) -> list[layers.Part]:
+  """Codes `[N, size]` -> features `[N, H / 2, W / 2, outputs]`."""
+  height, width, _ = image_shape
+  c = 64
+  coarse = (height // 4, width // 4, c)
+  gain = layers.RELU_GAIN
+  return [
+    make.channels(size, codes=True),
+    make.dense(size, math.prod(coarse), gain=gain),
+    leaky_relu,
+    layers.to_shape(*coarse),
+    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
+    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
+    make.shared.conv(c, 4 * outputs, 1, gain=gain),
+    layers.depth_to_space,
+  ]
+
+
+def _compact_deconvolution(
+  make: layers.Make, image_shape: tuple[int, int, int], size: int
+) -> list[layers.Part]:
+  """Codes `[N, size]` -> logits `[N, H, W, C]`; the encoder in reverse."""
+  c = 64
+  return [
+    *_compact_body(make, image_shape, size, c),
+    leaky_relu,
+    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
+    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
+    make.shared.conv(c, 4 * image_shape[2], 3, gain=0.5),
+    layers.depth_to_space,
+  ]
+
+
+def _paper_deconvolution(
+  make: layers.Make, image_shape: tuple[int, int, int], size: int
+) -> list[layers.Part]:
+  """Codes `[N, size]` -> logits `[N, H, W, C]`, [1] appendix F."""
+  height, width, channels = image_shape
+  # A transposed convolution of a 1x1 image is a dense layer.
+  coarse = (height // 4, width // 4, 64)
+  gain = layers.GATED_GAIN
+  parts = [
+    make.channels(size, codes=True),
+    make.dense(size, 2 * math.prod(coarse), gain=gain),
+    layers.gated,
+    layers.to_shape(*coarse),
+  ]
+  inputs = 64
+  for depth, kernel, stride in (
+    (64, 5, 1),
+    (64, 5, 2),
+    (32, 5, 1),
+    (32, 5, 2),
+    (32, 4, 1),
+  ):
+    layer = make.conv_transpose(
+      inputs, 2 * depth, kernel, stride=stride, gain=gain
+    )
+    parts += [layer, layers.gated]
+    inputs = depth
+  return [*parts, make.shared.conv(inputs, channels, 5)]
+
+
+def _check_image_shape(image_shape: tuple[int, int, int]) -> None:
+  """Raises `UserError` if no decoder can make images of this shape."""
+  height, width, channels = image_shape
+  if height % 4 or width % 4 or channels != 1:
+    raise UserError(
+      f'the decoder needs images of one channel whose height and width are '
+      f'multiples of 4, found {height} x {width} x {channels}'
+    )
+
+
+def _flatten(codes: tf.Tensor, dtype: str) -> tf.Tensor:
+  """Codes `[..., B, L]` -> `[N, L]`, where N is the product of `[..., B]`."""
+  return tf.cast(tf.reshape(codes, [-1, codes.shape[-1]]), dtype)
+
+
+class DeconvolutionalDecoder(tf.Module):
+  """Independent Bernoulli pixels, given the code."""
+
+  NETWORKS = {'compact': _compact_deconvolution, 'paper': _paper_deconvolution}
+
+  def __init__(
+    self,
+    config: Config,
+    image_shape: tuple[int, int, int],
+    make: layers.Make,
+  ):
+    super().__init__()
+    _check_image_shape(image_shape)
+    network = self.NETWORKS[config.architecture]
+    self.network = layers.Chain(*network(make, image_shape, config.latent_size))
+    self._image_shape = image_shape
+    self._dtype = config.precision
+
+  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
+    logits = self.network(_flatten(codes, self._dtype))
+    shape = tf.concat([tf.shape(codes)[:-1], self._image_shape], axis=0)
+    logits = tf.reshape(tf.cast(logits, tf.float32), shape)
+    return tfd.Independent(tfd.Bernoulli(logits=logits), 3)
+
+
+class _CompactAutoregression(tf.Module):
+  """A `CausalStack` over 2x2 blocks; `_compact_body` makes its context."""
+
+  WIDTH, DEPTH = 64, 6
+
+  def __init__(self, config, image_shape, make):
+    super().__init__()
+    self.context = layers.Chain(
+      *_compact_body(make, image_shape, config.latent_size, self.WIDTH)
+    )
+    self.pixels = CausalStack(self.WIDTH, self.DEPTH, config.precision, make)
+
+
+class _PaperAutoregression(tf.Module):
+  """PixelCNN++. A gated layer makes the code one more channel of the image."""
+
+  def __init__(self, config, image_shape, make):
+    super().__init__()
+    height, width, _ = image_shape
+    size = config.latent_size
+    self.context = layers.Chain(
+      make.channels(size, codes=True),
+      make.dense(size, 2 * height * width),
+      layers.gated,
+      layers.to_shape(height, width, 1),
+    )
+    self.pixels = PixelCnn(config.precision, make)
+
+
+class AutoregressiveDecoder(tf.Module):
+  """Each pixel given the code and the pixels before it."""
+
+  NETWORKS = {'compact': _CompactAutoregression, 'paper': _PaperAutoregression}
+
+  def __init__(
+    self,
+    config: Config,
+    image_shape: tuple[int, int, int],
+    make: layers.Make,
+  ):
+    super().__init__()
+    _check_image_shape(image_shape)
+    self.network = self.NETWORKS[config.architecture](config, image_shape, make)
+    self._image_shape = image_shape
+    self._dtype = config.precision
+
+  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
+    return AutoregressiveImage(
+      self.network.pixels,
+      self.network.context(_flatten(codes, self._dtype)),
+      tf.shape(codes)[:-1],
+      self._image_shape,
+    )
+
+
+DECODERS = {
+  'deconvolutional': DeconvolutionalDecoder,
+  'autoregressive': AutoregressiveDecoder,
+}

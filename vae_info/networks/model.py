@@ -1,0 +1,175 @@
+"""A whole beta-VAE: `build(config, images)` makes its three networks."""
+
+import functools
+import importlib
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from vae_info import randomness
+from vae_info.config import BetaRange, Config
+from vae_info.errors import UserError
+from vae_info.networks import conditioning, layers, protocols
+from vae_info.networks.conditioning import Condition
+from vae_info.networks.decoders import DECODERS
+from vae_info.networks.encoders import ENCODERS
+from vae_info.networks.marginals import MARGINALS
+
+
+class Model(tf.Module):
+  """The three networks of a beta-VAE, in one module for one checkpoint.
+
+  A model of one beta is used as it is. A multi-beta model is used through `at`,
+  which returns a model at one of its betas.
+
+  Attributes:
+    encoder: `encoder(images)` is p(z|x); see `protocols.py`.
+    decoder: `decoder(codes)` is d(x|z).
+    marginal: `marginal()` is m(z).
+  """
+
+  def __init__(
+    self,
+    encoder: protocols.Encoder,
+    decoder: protocols.Decoder,
+    marginal: protocols.Marginal,
+    beta: float | BetaRange = 1.0,
+  ):
+    super().__init__()
+    self.encoder = encoder
+    self.decoder = decoder
+    self.marginal = marginal
+    # A function, since a module would track a tuple.
+    self._beta = lambda: beta
+
+  def at(self, beta: float) -> 'Model':
+    """The model at a beta that it was trained for.
+
+    Raises:
+      UserError: It was not trained for this beta.
+    """
+    return self.at_each([beta])[0]
+
+  def at_each(self, betas: Sequence[float]) -> list['Model']:
+    """The model at several betas, once training is over.
+
+    The encoders share the layers that no beta reaches. If they are called on
+    the same tensor, these layers are computed once. So the weights must not
+    change any more.
+
+    Raises:
+      UserError: It was not trained for one of the betas.
+    """
+    trained = self._beta()
+    if not isinstance(trained, BetaRange):
+      if any(beta != trained for beta in betas):
+        raise UserError(
+          f'the model was trained for beta {trained:g} alone, not for '
+          f'{", ".join(f"{beta:g}" for beta in betas)}'
+        )
+      return [self] * len(betas)
+    for beta in betas:
+      if not trained.low <= beta <= trained.high:
+        raise UserError(
+          f'the model was trained for betas {trained.low:g} to '
+          f'{trained.high:g}, not for {beta:g}'
+        )
+    return layers.bind_each(
+      self,
+      [self._condition(tf.constant(math.log(beta))) for beta in betas],
+    )
+
+  def for_batch(self, log_betas: tf.Tensor) -> 'Model':
+    """The model with a beta for each example of a batch.
+
+    Args:
+      log_betas: float32 `[B]`. If `betas_in_a_batch` is a number k, example
+        i + k has the beta of example i.
+    """
+    distinct = self.betas_in_a_batch or len(log_betas)
+    return conditioning.bind(self, self._condition(log_betas, distinct))
+
+  def _condition(self, log_betas: tf.Tensor, distinct: int = 1) -> Condition:
+    beta_range = self._beta()
+    assert isinstance(beta_range, BetaRange)
+    return Condition(conditioning.features(beta_range, log_betas), distinct)
+
+  @functools.cached_property
+  def betas_in_a_batch(self) -> int | None:
+    """How many different betas a batch may have; None for any number.
+
+    A marginal that is made from the encoder calls it once for each beta. So
+    such a model has only two betas in a batch.
+    """
+    parts = self.marginal.submodules
+    return 2 if any(part is self.encoder for part in parts) else None
+
+
+def build(config: Config, images: np.ndarray) -> Model:
+  """Makes a model. Its first weights follow from the config's seed.
+
+  Args:
+    config: Names the three networks, and gives sizes, beta and seed.
+    images: Training images, uint8 `[N, H, W, C]`. The networks are made for
+      their shape, and a marginal may start at some of them.
+
+  Raises:
+    UserError: A network cannot be imported, cannot be made for such images, or
+      lacks what `protocols.py` asks of it.
+  """
+
+  def make(part):
+    rng = randomness.generator(config.seed, f'{part} weights')
+    return layers.Make(rng, modulated=config.beta_range is not None)
+
+  shape = images.shape[1:]
+  encoder = find(config.encoder, ENCODERS)(config, shape, make('encoder'))
+  for half in ('parameters', 'distribution'):
+    if not callable(getattr(encoder, half, None)):
+      raise UserError(
+        f'encoder {config.encoder} has no method {half!r}; it needs '
+        'parameters(images) and distribution(parameters)'
+      )
+  decoder = find(config.decoder, DECODERS)(config, shape, make('decoder'))
+  marginal = find(config.marginal, MARGINALS)(
+    config, images, make('marginal'), encoder
+  )
+  if config.beta_range:
+    _check_modulated(config.encoder, encoder)
+    _check_modulated(config.decoder, decoder)
+    _check_modulated(config.marginal, marginal)
+  return Model(encoder, decoder, marginal, config.beta)
+
+
+def _check_modulated(name: str, network: tf.Module) -> None:
+  """Raises `UserError` if a network learns, but has no modulated layer."""
+  if network.trainable_variables and not any(
+    isinstance(part, conditioning.Modulation) for part in network.submodules
+  ):
+    raise UserError(
+      f'no layer of {name} is given beta, so it cannot be trained for a range '
+      'of betas. Make its layers with the `make` that its constructor is given'
+    )
+
+
+def find(name: str, known: Mapping[str, type]) -> type:
+  """The class that `name` stands for.
+
+  Args:
+    name: A key of `known`, or `package.module:ClassName`.
+    known: The built-in classes.
+
+  Raises:
+    UserError: The class cannot be imported.
+  """
+  if ':' not in name:
+    return known[name]
+  module_name, _, class_name = name.partition(':')
+  try:
+    return getattr(importlib.import_module(module_name), class_name)
+  except (ImportError, AttributeError) as error:
+    raise UserError(
+      f'cannot import {name!r} (package.module:ClassName): {error}'
+    ) from error

@@ -1,0 +1,3 @@
+"""Run directories: their content, and which process may write there."""
+
+from vae_info.runs.directory import Run as Run, finished_runs as finished_runs

@@ -1,0 +1,280 @@
+"""A run directory, and the class `Run` that reads and writes it.
+
+<run>/config.json      the config; written first, never changed
+<run>/run.lock         held while a process trains or evaluates the run
+<run>/checkpoints/     the two newest checkpoints
+<run>/summaries/       curves and pictures for TensorBoard
+<run>/progress.json    training progress
+<run>/finished.json    written last: only a finished training has it
+<run>/classifiers/     c(y|z) of each task; of a multi-beta model, at each beta
+<run>/trained.json     supervised baseline: written when it is trained
+<run>/parts/           PCA baseline: rows for each number of dimensions
+<run>/evaluation.json  rows of the table of results
+<run>/launch/          what a sweep wrote while it ran this run
+
+Only `Run.model` imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vae_info import config as configs
+from vae_info.config import Config
+from vae_info.errors import UserError
+from vae_info.runs import locks, rows
+from vae_info.runs.paths import Path, modified, write_atomically
+
+if TYPE_CHECKING:
+  from vae_info.networks.model import Model
+
+CONFIG = 'config.json'
+FINISHED = 'finished.json'
+PROGRESS = 'progress.json'
+LAUNCH = 'launch'
+_BEFORE_CONFIG = (locks.LOCK, LAUNCH)  # These may precede the config.
+
+
+class Run:
+  """One run directory, which need not exist yet.
+
+  Attributes:
+    path: The directory.
+  """
+
+  def __init__(self, path: Path):
+    self.path = path
+
+  def __str__(self):
+    return str(self.path)
+
+  @property
+  def name(self) -> str:
+    return self.path.name
+
+  # The config.
+
+  def open(self, config) -> None:
+    """Makes the directory, or checks that its run has this config.
+
+    Raises:
+      UserError: The run has another config, or the directory has files but no
+        config.
+    """
+    self.path.mkdir(parents=True, exist_ok=True)
+    if not (self.path / CONFIG).exists():
+      names = {file.name for file in self.path.iterdir()} - {*_BEFORE_CONFIG}
+      if names:
+        raise UserError(
+          f'{self} is neither empty nor a run directory: it has '
+          f'{min(names)} but no {CONFIG}'
+        )
+      write_atomically(self.path / CONFIG, configs.to_json(config))
+    self.check(config)
+
+  def check(self, config) -> None:
+    """Raises `UserError` unless the run has this config."""
+    differences = configs.differences(self.read_config(type(config)), config)
+    if differences:
+      raise UserError(
+        f'{self} holds a run with another config ({"; ".join(differences)}); '
+        'name another directory, or give the same flags'
+      )
+
+  @property
+  def exists(self) -> bool:
+    """Whether the directory has a config."""
+    return (self.path / CONFIG).is_file()
+
+  @property
+  def kind(self) -> str | None:
+    """The config's kind, 'training' or 'baseline'.
+
+    It is None if the config is missing or damaged.
+    """
+    return read_json(self.path / CONFIG).get('kind')
+
+  @property
+  def config(self) -> Config:
+    """The config of a training.
+
+    Raises:
+      UserError: This is not the run directory of a training.
+    """
+    return self.read_config(Config)
+
+  def read_config(self, kind: type) -> Any:
+    """Reads the config as an instance of the class `kind`.
+
+    Raises:
+      UserError: The config is missing, damaged, or of another class.
+    """
+    path = self.path / CONFIG
+    if not path.is_file():
+      raise UserError(f'{self} is not a run directory: no {path}')
+    try:
+      return configs.from_json(kind, path.read_text())
+    except UserError as error:
+      raise UserError(f'{path} is not a config: {error}') from error
+
+  # The lock, and the state of the training.
+
+  def lock(self) -> contextlib.AbstractContextManager[None]:
+    """Returns a context that keeps other processes out; see `locks.lock`."""
+    return locks.lock(self.path)
+
+  @property
+  def locked(self) -> bool:
+    """Whether a process trains or evaluates the run."""
+    return locks.is_held(self.path)
+
+  @property
+  def progress(self) -> dict:
+    """`step`, `total` and `seconds_left` of a training; {} if unknown."""
+    return read_json(self.path / PROGRESS)
+
+  def report(self, progress: dict) -> None:
+    """Writes the file that `progress` reads."""
+    write_atomically(self.path / PROGRESS, json.dumps(progress) + '\n')
+
+  @property
+  def finished(self) -> bool:
+    """Whether the training is finished."""
+    return (self.path / FINISHED).is_file()
+
+  def check_finished(self) -> None:
+    """Raises `UserError` unless this is a finished training."""
+    self.read_config(Config)
+    if not self.finished:
+      raise UserError(
+        f'{self} is not finished; python -m vae_info.train --run={self} '
+        'resumes it'
+      )
+
+  def finish(self, facts: dict) -> None:
+    """Marks the training as finished; `facts` describe how it was made."""
+    write_atomically(self.path / FINISHED, json.dumps(facts, indent=2) + '\n')
+
+  @property
+  def facts(self) -> dict:
+    """The facts that `finish` stored.
+
+    Raises:
+      UserError: The file is damaged.
+    """
+    path = self.path / FINISHED
+    try:
+      facts = json.loads(path.read_text())
+      int(facts['step'])
+      np.broadcast_to(0, facts['train_images'])
+    except (ValueError, LookupError, TypeError) as error:
+      raise UserError(
+        f'{path} is damaged ({error}); delete it and run the same training '
+        'command again: it resumes from the last good checkpoint'
+      ) from error
+    return facts
+
+  # The results.
+
+  @property
+  def checkpoints(self) -> Path:
+    return self.path / 'checkpoints'
+
+  @property
+  def summaries(self) -> Path:
+    return self.path / 'summaries'
+
+  @property
+  def launch(self) -> Path:
+    return self.path / LAUNCH
+
+  def model(self) -> Model:
+    """Builds the trained encoder, decoder and marginal.
+
+    They compute in float32, even if the training used bfloat16. A multi-beta
+    model is used as `model().at(beta)`.
+
+    Raises:
+      UserError: The training is not finished, or its last checkpoint cannot be
+        read.
+    """
+    from vae_info.networks import model as models
+    from vae_info.runs import checkpoints
+
+    self.check_finished()
+    facts = self.facts
+    # The checkpoint replaces all weights, so only the images' shape matters.
+    images = np.broadcast_to(np.uint8(0), facts['train_images'])
+    config = dataclasses.replace(self.config, precision='float32')
+    model = models.build(config, images)
+    checkpoints.restore_step(model, self.checkpoints, facts['step'])
+    return model
+
+  @property
+  def classifiers(self) -> Path:
+    return self.path / 'classifiers'
+
+  def classifier(self, task: str, beta: float) -> Path:
+    """The folder of c(y|z) for a task at a beta; it need not exist."""
+    folder = self.classifiers / task
+    return folder / f'beta{beta:.12g}' if self.config.beta_range else folder
+
+  @property
+  def rows(self) -> list[dict]:
+    """The run's rows of the table of results.
+
+    There are none if the evaluation is missing or damaged. The same holds if
+    another version wrote it, or if it is older than the end of the training.
+    """
+    evaluation = self.path / rows.EVALUATION
+    finished = self.path / FINISHED
+    if not evaluation.is_file():
+      return []
+    if finished.is_file() and modified(evaluation) < modified(finished):
+      return []
+    try:
+      return rows.read(evaluation)
+    except UserError:
+      return []
+
+  def write_rows(self, new: list[dict]) -> None:
+    """Replaces the rows; a column that a row lacks becomes None."""
+    whole = [{name: row.get(name) for name in rows.COLUMNS} for row in new]
+    write_atomically(
+      self.path / rows.EVALUATION, json.dumps({'rows': whole}, indent=2) + '\n'
+    )
+
+  @property
+  def evaluated(self) -> bool:
+    """Whether the run has everything that the table of results needs."""
+    # A baseline has no finished.json: its rows come last.
+    return (self.finished or self.kind == 'baseline') and bool(self.rows)
+
+
+def finished_runs(runs_dir: Path) -> list[Run]:
+  """Returns the finished trainings in a folder, sorted by name.
+
+  Raises:
+    UserError: The folder has none.
+  """
+  paths = sorted(path.parent for path in runs_dir.glob(f'*/{FINISHED}'))
+  if not paths:
+    raise UserError(
+      f'no finished run in {runs_dir}; first python -m vae_info.train '
+      f'--runs_dir={runs_dir}'
+    )
+  return [Run(path) for path in paths]
+
+
+def read_json(path: Path) -> dict:
+  """Reads a JSON object; {} if the file is missing or damaged."""
+  try:
+    content = json.loads(path.read_text())
+  except (FileNotFoundError, NotADirectoryError, ValueError):
+    return {}
+  return content if isinstance(content, dict) else {}

@@ -1,0 +1,65 @@
+"""Paths of local files, and of objects on Google Cloud Storage.
+
+A local path is a `pathlib.Path`. A `gs://` path is an `etils.epath.Path`, which
+has the same methods and uses `tf.io.gfile`. Its first access imports
+TensorFlow; a local path never does.
+"""
+
+import os
+import pathlib
+from typing import TypeAlias
+
+from etils import epath
+
+from vae_info.errors import UserError
+
+Path: TypeAlias = pathlib.Path | epath.Path
+
+
+def is_remote(path: Path | str) -> bool:
+  """Whether a path is a URL, such as gs://bucket/folder."""
+  return '://' in str(path)
+
+
+def open_path(text: str) -> Path:
+  """Converts the text of a flag to a path.
+
+  Raises:
+    UserError: It is a URL of an unknown kind, or one that cannot be reached.
+  """
+  if not is_remote(text):
+    return pathlib.Path(text)
+  try:
+    path = epath.Path(text)
+  except KeyError as error:
+    raise UserError(
+      f'{text} is neither a local path nor one on gs://'
+    ) from error
+  import tensorflow as tf
+
+  try:
+    path.exists()
+  except tf.errors.OpError as error:
+    reason = error.message.strip().splitlines()[0]
+    raise UserError(f'cannot reach {text}: {reason}') from error
+  return path
+
+
+def modified(path: Path) -> float:
+  """Time of a file's last write, in seconds, by its file system's clock."""
+  if isinstance(path, pathlib.Path):
+    return path.stat().st_mtime
+  return path.stat().mtime
+
+
+def write_atomically(path: Path, text: str) -> None:
+  """Writes a file that others see whole or not at all."""
+  if is_remote(path):
+    path.write_text(text)  # An object appears when it is closed.
+    return
+  draft = path.with_name(f'{path.name}.{os.getpid()}.tmp')
+  try:
+    draft.write_text(text)
+    os.replace(draft, path)
+  finally:
+    draft.unlink(missing_ok=True)

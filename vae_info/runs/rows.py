@@ -1,0 +1,152 @@
+"""Rows of the table of results: one for each run, task and beta, in nats."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping
+
+from vae_info.errors import UserError
+from vae_info.runs.paths import Path
+
+EVALUATION = 'evaluation.json'
+
+COLUMNS = (
+  'run',  # Name of the run directory.
+  'dataset',
+  'binarization',
+  'task',  # Which labels: `digit` for MNIST.
+  'method',  # `vae`, or a baseline's name.
+  'encoder',
+  'decoder',
+  'marginal',
+  'architecture',
+  'latent_size',
+  'noise',  # Standard deviation; PCA only.
+  'beta',
+  'beta_trained',  # 'LOW:HIGH' for a multi-beta model.
+  'seed',
+  'epochs',
+  'kl_annealing_epochs',
+  'step',  # Of the checkpoint that was evaluated.
+  'precision',  # Of training; evaluation uses float32.
+  'rate',
+  'rate_stderr',
+  'rate_variational',  # PCA only: against a standard normal.
+  'rate_variational_stderr',
+  'distortion',
+  'distortion_stderr',
+  'rate_plus_distortion',
+  'rate_plus_distortion_stderr',
+  'classifier',  # Family of c(y|z), on which C depends.
+  'label_distortion',
+  'label_distortion_stderr',
+  'label_accuracy',
+  'label_accuracy_stderr',
+  'label_entropy',  # H(Y) of the test labels.
+  'input_entropy',  # H(X), published or given; empty if unknown.
+  'label_preference',  # (H(Y) - C) / (H(Y) R / H(X)); see references.py.
+  'label_preference_stderr',
+  'num_samples',  # Codes for each test image.
+  'train_seconds',
+  'device',
+  'version',  # Of the training.
+)
+
+
+def read(path: Path) -> list[dict]:
+  """Reads the rows of one `evaluation.json`.
+
+  Raises:
+    UserError: The file is damaged, or another version wrote it.
+  """
+  try:
+    rows = json.loads(path.read_text())['rows']
+    for row in rows:
+      missing = set(COLUMNS) - set(row)
+      if missing:
+        raise KeyError(f'no {sorted(missing)[0]}')
+  except (ValueError, KeyError, TypeError) as error:
+    raise UserError(
+      f'{path} is damaged ({error}); make it again with '
+      f'python -m vae_info.evaluate --run={path.parent}, or for a baseline '
+      'with the command that made it'
+    ) from error
+  return rows
+
+
+def gather(runs_dir: Path) -> list[dict]:
+  """Reads all rows under a folder, sorted by the runs' names.
+
+  Raises:
+    UserError: The folder has none.
+  """
+  paths = sorted(runs_dir.glob(f'*/{EVALUATION}'))
+  if not paths:
+    raise UserError(
+      f'no {EVALUATION} in the folders of {runs_dir}; first '
+      f'python -m vae_info.evaluate --runs_dir={runs_dir}'
+    )
+  return [row for path in paths for row in read(path)]
+
+
+def write(rows: Iterable[Mapping], path: Path) -> None:
+  """Writes a CSV with the columns `COLUMNS`; None becomes an empty field."""
+  with path.open('w') as file:
+    table = csv.DictWriter(file, COLUMNS, lineterminator='\n')
+    table.writeheader()
+    table.writerows(rows)
+
+
+def table(rows: list[dict]) -> str:
+  """Formats the rows as a table for a terminal, in nats."""
+  columns = {
+    'R': 'rate',
+    'D': 'distortion',
+    'D+R': 'rate_plus_distortion',
+    'C': 'label_distortion',
+  }
+  lines = [['run', 'beta', 'task', *columns, 'accuracy']]
+  for row in rows:
+    cells = [
+      ''  # A baseline may have no rate or no distortion.
+      if row[name] is None
+      else f'{row[name]:.3f} ± {row[f"{name}_stderr"] or 0:.3f}'
+      for name in columns.values()
+    ]
+    accuracy = (
+      f'{100 * row["label_accuracy"]:.2f} '
+      f'± {100 * row["label_accuracy_stderr"]:.2f} %'
+    )
+    beta = '' if row['beta'] is None else f'{row["beta"]:.4g}'
+    lines.append([row['run'], beta, row['task'], *cells, accuracy])
+  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+  return '\n'.join(
+    '  '.join(
+      cell.ljust(width) for cell, width in zip(line, widths, strict=True)
+    )
+    for line in lines
+  )
+
+
+def doubts(row: dict) -> list[str]:
+  """Describes each bound that a row violates by over three standard errors.
+
+  The bounds are C >= H(Y) - R and D + R >= H(X). A violation points to an error
+  in the evaluation, or in the estimate of H(X).
+
+  Args:
+    row: A row that has R, D and C.
+  """
+  doubtful = []
+  least = row['label_entropy'] - row['rate']
+  stderr = math.hypot(row['label_distortion_stderr'], row['rate_stderr'])
+  if row['label_distortion'] < least - 3 * stderr:
+    doubtful.append(f'C is below H(Y) - R = {least:.3f}')
+  total, stderr = (
+    row['rate_plus_distortion'],
+    row['rate_plus_distortion_stderr'],
+  )
+  known = row['input_entropy']
+  if known is not None and total < known - 3 * stderr:
+    doubtful.append(f'D + R is below {known}, the best known estimate of H(X)')
+  return doubtful

@@ -1,0 +1,140 @@
+"""TensorBoard summaries of a training: curves, and a few sets of pictures."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from vae_info import randomness
+from vae_info.runs.directory import Run
+
+PICTURES = 5  # Sets of pictures in one training.
+SIDE = 8  # Images in a row and in a column.
+
+
+class Writer:
+  """Writes the summaries of each step exactly once.
+
+  `add` keeps scalars in memory. `flush` writes them just before the checkpoint
+  that covers them. A killed process may have written steps beyond its last
+  checkpoint. The resumed training drops their summaries and repeats the steps.
+  """
+
+  def __init__(self, run: Run, step: int, total: int):
+    """Opens the summaries of a run.
+
+    Args:
+      run: Run that is trained.
+      step: Number of steps already made; summaries of later ones are dropped.
+      total: Number of steps of the whole training.
+    """
+    folder = str(run.summaries)
+    drop_after(folder, step)
+    self._writer = tf.summary.create_file_writer(folder)
+    self._pending = []
+    self._total = total
+    self._pictured = None
+    self._draw = None
+
+  def picture(self, model, images: np.ndarray, seed: int) -> None:
+    """Lets `flush` also write pictures of a model.
+
+    Args:
+      model: Has `encoder(images)`, `decoder(codes)` and `marginal()`.
+      images: uint8 `[N, H, W, C]`, of which the first `SIDE * SIDE` are shown.
+      seed: Seed of the draws.
+    """
+    shown = tf.constant(images[: SIDE * SIDE], tf.float32)
+    self._draw = tf.function(
+      lambda step: _pictures(
+        model, shown, randomness.stateless_seed(seed, 'pictures', step)
+      )
+    )
+
+  def add(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Remembers the values of one step."""
+    self._pending.append((step, scalars))
+
+  def flush(self, step: int) -> None:
+    """Writes what was added, and pictures after each fifth of the training.
+
+    A failed write is only a warning: the training matters more.
+    """
+    try:
+      self._flush(step)
+    except tf.errors.OpError as error:
+      logging.warning('cannot write summaries: %s', error.message)
+
+  def _flush(self, step):
+    with self._writer.as_default():
+      for at, scalars in self._pending:
+        for name, value in scalars.items():
+          tf.summary.scalar(name, value, step=at)
+      # Clear them before the pictures, which may fail: none is written twice.
+      self._pending = []
+      fifth, before = step * PICTURES // self._total, self._pictured
+      self._pictured = fifth
+      if self._draw and before is not None and fifth > before:
+        for name, picture in self._draw(tf.constant(step)).items():
+          tf.summary.image(name, picture, step=step)
+    self._writer.flush()
+
+
+def _pictures(model, images, seed):
+  """Returns pictures by name: images, reconstructions and samples."""
+  seeds = tf.random.split(seed, 4)
+  codes = model.encoder(images).sample(seed=seeds[0])
+  new = model.marginal().sample(len(images), seed=seeds[1])
+  return {
+    'test_images': _grid(images),
+    'reconstructions': _grid(picture(model.decoder(codes), seeds[2])),
+    'samples': _grid(picture(model.decoder(new), seeds[3])),
+  }
+
+
+def drop_after(folder: str, step: int) -> None:
+  """Removes the summaries of all steps after `step` from a folder."""
+  names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
+  for name in names:
+    path = f'{folder}/{name}'
+    if name.endswith('.tmp'):  # Left by a killed process.
+      tf.io.gfile.remove(path)
+      continue
+    kept, dropped = [], False
+    try:
+      for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+        if tf.compat.v1.Event.FromString(record).step > step:
+          dropped = True
+        else:
+          kept.append(record)
+    except tf.errors.DataLossError:  # It ends where its writer was killed.
+      dropped = True
+    if dropped:
+      with tf.io.TFRecordWriter(f'{path}.tmp') as writer:
+        for record in kept:
+          writer.write(record)
+      tf.io.gfile.rename(f'{path}.tmp', path, overwrite=True)
+
+
+def picture(likelihood, seed):
+  """Returns the mean of each pixel if it is known, else a sample."""
+  try:
+    return likelihood.mean()
+  except NotImplementedError:
+    return likelihood.sample(seed=seed)
+
+
+def _grid(images):
+  """Arranges `[N, H, W, C]` in the largest square that N images fill.
+
+  Returns:
+    One picture, `[1, side * H, side * W, C]`.
+  """
+  count, height, width, channels = images.shape
+  side = int(count**0.5)
+  images = tf.reshape(
+    images[: side * side], [side, side, height, width, channels]
+  )
+  images = tf.transpose(images, [0, 2, 1, 3, 4])
+  return tf.reshape(images, [1, side * height, side * width, channels])
