@@ -39,6 +39,7 @@ setuptools.setup(
     # playwright does not bring a browser: it drives an installed chromium.
     'dev': [
       'pytest>=8',
+      'pytest-timeout>=2.4',
       'pytest-xdist>=3.6',
       'pyrefly>=1.4',
       'ruff>=0.14',

@@ -72,7 +72,7 @@ def start_sweep(data, folder, *flags):
 
 
 def end(process, folder, status=0):
-  process.wait(1200)
+  process.wait(600)
   assert process.returncode == status, (folder / 'sweep.log').read_text()
 
 
