@@ -110,6 +110,44 @@ def test_two_devices_give_the_result_of_one(tiny, flags):
     np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+  'flags',
+  [
+    {'encoder': 'iaf', 'marginal': 'maf', 'free_nats': 0.5},
+    {'marginal': 'vampprior', 'beta': '0.1:10'},
+    {'marginal': 'vampprior', 'decoder': 'autoregressive'},
+  ],
+)
+def test_shares_give_the_result_of_the_whole_batch(tiny, flags):
+  config = tiny_config(**flags)
+  one_rates, one_distortions, one = run_steps(config, tiny)
+  rates, distortions, two = run_steps(config, tiny, Execution(shards=4))
+  np.testing.assert_allclose(rates, one_rates, rtol=1e-3)
+  np.testing.assert_allclose(distortions, one_distortions, rtol=1e-4)
+  for a, b in zip(weights(one), weights(two), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+  'cores, batch_size, betas, shares',
+  [(1, 100, None, 1), (4, 100, None, 4), (4, 50, None, 2), (3, 20, None, 2)]
+  + [(3, 12, 2, 2), (4, 12, 2, 4), (8, 100, 100, 5)],
+)
+def test_shares_are_equal(cores, batch_size, betas, shares):
+  assert Execution(shards=cores).shards_of(batch_size, betas) == shares
+
+
+def test_weight_decay_shrinks_kernels_alone():
+  names = ('kernel', 'bias', 'means')
+  variables = [tf.Variable([4.0], name=name) for name in names]
+  schedule = Schedule.of(tiny_config(learning_rate=1e-9), 64)
+  optimizer = loop.make_optimizer(schedule, variables)
+  training.update(optimizer, variables, [tf.ones([1])] * 3, decay=0.25)
+  np.testing.assert_allclose(
+    [v.numpy() for v in variables], [[3], [4], [4]], atol=1e-6
+  )
+
+
 @pytest.fixture
 def grey(tiny):
   """The tiny data set with intensities: strokes are 200, the ground is 20."""

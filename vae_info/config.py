@@ -34,6 +34,7 @@ DEFAULT_EPOCHS = {
   'paper': 200,
 }
 DEFAULT_LEARNING_RATES = {'compact': 6e-3, 'paper': 3e-4}
+DEFAULT_WEIGHT_DECAYS = {'compact': 0.1, 'paper': 0.0}
 
 
 class BetaRange(typing.NamedTuple):
@@ -151,6 +152,14 @@ class Config:
     f'{DEFAULT_LEARNING_RATES["paper"]} for the paper one.',
     bounds=POSITIVE,
   )
+  weight_decay: float | None = option(
+    None,
+    'In each step, the kernels of layers shrink by this times the learning '
+    'rate (AdamW). The default is '
+    f'{DEFAULT_WEIGHT_DECAYS["compact"]} for the compact architecture, '
+    f'{DEFAULT_WEIGHT_DECAYS["paper"]:.0f} for the paper one.',
+    bounds=NOT_NEGATIVE,
+  )
   lr_schedule: str = option(
     'cosine',
     'How the learning rate falls: "cosine" falls to 0 after a short '
@@ -206,6 +215,9 @@ class Config:
     if self.learning_rate is None:
       rate = DEFAULT_LEARNING_RATES[self.architecture]
       object.__setattr__(self, 'learning_rate', rate)
+    if self.weight_decay is None:
+      decay = DEFAULT_WEIGHT_DECAYS[self.architecture]
+      object.__setattr__(self, 'weight_decay', decay)
 
   @property
   def beta_range(self) -> BetaRange | None:

@@ -1,7 +1,10 @@
 """Where a training runs: strategies of `tf.distribute`."""
 
+import os
+
 import tensorflow as tf
 
+from vae_info import machine
 from vae_info.errors import UserError
 
 
@@ -43,3 +46,24 @@ def _tpu_strategy(tpu: str) -> tf.distribute.Strategy:
       f'({str(error).strip().splitlines()[0]})'
     ) from error
   return tf.distribute.TPUStrategy(resolver)
+
+
+def share_cores() -> int:
+  """Prepares TensorFlow for steps whose shares run side by side.
+
+  Each operation then has one thread, and each core has a share of the step. For
+  small networks that is faster than several threads for each operation.
+
+  Returns:
+    `Execution.shards`: the number of cores; 1 if there is a GPU or a TPU, or if
+    TensorFlow has started already.
+  """
+  threads = int(os.environ.get(machine.THREADS[0], 0))
+  cores = threads or len(os.sched_getaffinity(0))
+  try:
+    tf.config.threading.set_inter_op_parallelism_threads(cores)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+  except RuntimeError:  # TensorFlow has started, so its threads stay.
+    return 1
+  accelerators = [tf.config.list_physical_devices(k) for k in ('GPU', 'TPU')]
+  return 1 if any(accelerators) else cores

@@ -138,6 +138,8 @@ class Execution:
     steps_per_call: Steps in one call of the device. A signal waits for the
       call to end. None for as many as take about a second.
     checkpoint_minutes: Minutes between checkpoints; 0 saves after every call.
+    shards: Into how many shares to cut a replica's part of a batch, at most.
+      Each share keeps one core busy.
   """
 
   strategy: tf.distribute.Strategy = dataclasses.field(
@@ -146,6 +148,23 @@ class Execution:
   jit_compile: bool = False
   steps_per_call: int | None = None
   checkpoint_minutes: float = 1.0
+  shards: int = 1
+
+  def shards_of(self, batch_size: int, betas: int | None = None) -> int:
+    """How many equal shares a replica's part of a batch is cut into.
+
+    Args:
+      batch_size: Images in a step, over all replicas.
+      betas: If given, how many different betas a batch has. They come in blocks
+        of equal size, and each share has one of them, or an equal part.
+    """
+    size = batch_size // self.strategy.num_replicas_in_sync
+    betas = betas or 1
+
+    def fits(shards):
+      return not size % shards and not (shards % betas and betas % shards)
+
+    return next(n for n in range(self.shards, 0, -1) if fits(n))
 
 
 def make_optimizer(schedule: Schedule, variables: list[tf.Variable]):

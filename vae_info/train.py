@@ -121,9 +121,10 @@ def main(argv):
   # The import takes seconds, so it comes after the checks of the flags.
   cli.import_tensorflow()
   from vae_info import datasets, loop, training
-  from vae_info.devices import get_strategy
+  from vae_info.devices import get_strategy, share_cores
   from vae_info.runs import provenance
 
+  shards = share_cores()
   print(f'device: {provenance.device()}', flush=True)
   dataset = datasets.load(
     config.dataset, FLAGS.data_dir, FLAGS.cache_dir, config.binarization
@@ -133,6 +134,7 @@ def main(argv):
     jit_compile=FLAGS.jit_compile,
     steps_per_call=FLAGS.steps_per_call,
     checkpoint_minutes=FLAGS.checkpoint_minutes,
+    shards=shards,
   )
   training.train(config, dataset, run, execution)
   print(f'finished {run}; next: python -m vae_info.evaluate --run={run}')

@@ -6,7 +6,7 @@ In a multi-beta model each image of a step has a beta of its own; see
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -176,13 +176,16 @@ def make_steps(
   """
   replicas = execution.strategy.num_replicas_in_sync
   betas = model.betas_in_a_batch
-  if config.beta_range and betas and config.batch_size // replicas % betas:
+  if (
+    config.beta_range
+    and betas
+    and (config.batch_size % betas or (replicas % betas and betas % replicas))
+  ):
     raise UserError(
-      f'batch_size must be a multiple of the {replicas} devices times the '
-      f'{betas} betas that {config.marginal} allows in a step, '
-      f'got {config.batch_size}'
+      f'{config.marginal} allows {betas} betas in a step, which {replicas} '
+      f'devices and a batch_size of {config.batch_size} cannot share evenly'
     )
-  step = make_replica_step(config, model, optimizer, images, replicas)
+  step = make_replica_step(config, model, optimizer, images, execution)
   return loop.many_steps(step, SCALARS, config.batch_size, execution)
 
 
@@ -191,110 +194,125 @@ def make_replica_step(
   model: models.Model,
   optimizer,
   images: tf.Variable,
-  replicas: int,
+  execution: Execution,
 ) -> loop.Step:
-  """One step, as each of `replicas` devices takes it in `strategy.run`.
+  """One step, as each replica takes it in `strategy.run`.
+
+  A replica cuts its part of the batch into shares. They meet only in the loss,
+  so cores work on them side by side.
 
   Returns:
     A function of the step's number and the whole batch's indices,
     `[batch_size]`. It updates the weights, and returns this replica's mean
     rate and distortion, nats.
   """
-  batch_of = _make_batch(config, images, replicas)
-  at_betas = _make_betas(config, model, images, replicas)
+  replicas = execution.strategy.num_replicas_in_sync
+  shards = execution.shards_of(config.batch_size, model.betas_in_a_batch)
+  forward = _make_forward(config, model, images, replicas * shards)
+  schedule = Schedule.of(config, images.shape[0])
 
   def replica_step(step, indices):
-    # 1. This replica's share of the batch, and of its betas.
     context = tf.distribute.get_replica_context()
-    replica = context.replica_id_in_sync_group
-    batch = batch_of(step, indices, replica)
-    networks, beta, weights = at_betas(step, replica)
+    first = context.replica_id_in_sync_group * shards
     variables = list(model.trainable_variables)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
-      # 2. Codes. Each replica draws those of the whole batch and uses its own.
-      # So the result does not depend on how many replicas there are.
-      encoding = networks.encoder(batch)
-      seed = randomness.stateless_seed(config.seed, 'codes', step)
-      codes = encoding.sample(replicas, seed=seed)
-      # 3. Rate and distortion of each image, then the loss.
-      rates, distortions = objectives.rate_and_distortion(
-        networks, batch, encoding, codes, replica
-      )
+      # 1. Rates and distortions of each share, side by side.
+      shares = [forward(step, indices, first + i) for i in range(shards)]
+      rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
+      # 2. The loss. Where each image has a beta, each has a weight too.
+      beta, weights = config.beta, None
+      if config.beta_range:
+        beta, weights = betas, conditioning.weights(betas)
+      beta *= _annealing(config, schedule, step)
       if config.free_nats:
         # The rate of the whole batch decides, for all replicas alike.
         whole = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
         beta *= tf.cast(whole > config.free_nats, tf.float32)
       loss = objectives.loss(rates, distortions, beta, weights) / replicas
-    # 4. Gradients, summed over replicas.
-    update(optimizer, variables, tape.gradient(loss, variables))
+    # 3. Gradients, summed over replicas.
+    decay = schedule.rate(step) * config.weight_decay
+    update(optimizer, variables, tape.gradient(loss, variables), decay)
     return {'rate': rate, 'distortion': distortion}
 
   return replica_step
 
 
-def _make_batch(
-  config: Config, images: tf.Variable, replicas: int
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
-  """Makes a function that returns a replica's images.
+def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
+  """Joins what the shares of a step have, `[B / shards]` each."""
+  return tf.concat(parts, axis=0)
 
-  They are float32 `[B, H, W, 1]` in {0, 1}.
+
+def _make_forward(
+  config: Config, model: models.Model, images: tf.Variable, shares: int
+) -> Callable:
+  """Makes a function that takes one of `shares` shares of a batch.
+
+  Each share draws what is random for the whole batch, and uses its own part. So
+  the result does not depend on the number of shares.
+
+  Returns:
+    A function of the step's number, the whole batch's indices and the number
+    of a share. It returns the rates and distortions of its images, nats, and
+    their betas, `[batch_size / shares]` each.
   """
 
-  def batch_of(step, indices, replica):
-    mine = tf.reshape(indices, [replicas, -1])[replica]
-    batch = tf.gather(images, mine)
+  def part(values, share):
+    return tf.reshape(values, [shares, -1])[share]
+
+  def forward(step, indices, share):
+    # 1. Images, and the networks at their betas.
+    batch = tf.gather(images, part(indices, share))
     if config.binarization == 'dynamic':
-      batch = _draw_pixels(config.seed, step, batch, replica, replicas)
-    return tf.cast(batch, tf.float32)
+      batch = _draw_pixels(config.seed, step, batch, share, shares)
+    batch = tf.cast(batch, tf.float32)
+    networks, log_betas = model, tf.zeros([len(batch)])
+    if config.beta_range:
+      log_betas = part(_draw_log_betas(config, model, step), share)
+      distinct = model.betas_in_a_batch or config.batch_size
+      networks = model.for_batch(log_betas, max(1, distinct // shares))
+    # 2. Codes.
+    encoding = networks.encoder(batch)
+    seed = randomness.stateless_seed(config.seed, 'codes', step)
+    codes = encoding.sample(shares, seed=seed)
+    # 3. Rate and distortion of each image.
+    rates, distortions = objectives.rate_and_distortion(
+      networks, batch, encoding, codes, share
+    )
+    return rates, distortions, tf.exp(log_betas)
 
-  return batch_of
+  return forward
 
 
-def _draw_pixels(seed, step, intensities, replica, replicas):
-  """Draws each pixel as Bernoulli(intensity / 255): booleans, same shape.
-
-  As with codes, each replica draws for the whole batch and uses its own.
-  """
-  shape = [replicas, *intensities.shape]
+def _draw_pixels(seed, step, intensities, share, shares):
+  """Draws each pixel as Bernoulli(intensity / 255): booleans, same shape."""
+  shape = [shares, *intensities.shape]
   seed = randomness.stateless_seed(seed, 'pixels', step)
   thresholds = tf.random.stateless_uniform(shape, seed, 0, 255, tf.int32)
-  return thresholds[replica] < tf.cast(intensities, tf.int32)
+  return thresholds[share] < tf.cast(intensities, tf.int32)
 
 
-def _make_betas(
-  config: Config, model: models.Model, images: tf.Variable, replicas: int
-) -> Callable:
-  """Makes a function that returns a replica's networks, betas and weights.
+def _draw_log_betas(config, model, step):
+  """Draws the log betas of a whole batch, `[batch_size]`."""
+  seed = randomness.stateless_seed(config.seed, 'betas', step)
+  distinct = model.betas_in_a_batch or config.batch_size
+  return conditioning.draw_log_betas(
+    config.beta_range, config.batch_size, seed, distinct
+  )
 
-  At one beta it returns the model, a number and None. For a range of betas it
-  returns the model at the images' betas, these betas `[B]`, and weights `[B]`.
-  """
-  schedule = Schedule.of(config, images.shape[0])
-  annealing_steps = config.kl_annealing_epochs * schedule.per_epoch
 
-  def at_betas(step, replica):
-    networks, beta, weights = model, config.beta, None
-    if config.beta_range:
-      seed = randomness.stateless_seed(config.seed, 'betas', step)
-      distinct = model.betas_in_a_batch or config.batch_size
-      log_betas = conditioning.draw_log_betas(
-        config.beta_range, config.batch_size, seed, distinct
-      )
-      # As with codes, each replica draws for the whole batch and uses its own.
-      log_betas = tf.reshape(log_betas, [replicas, -1])[replica]
-      networks, beta = model.for_batch(log_betas), tf.exp(log_betas)
-      weights = conditioning.weights(beta)
-    if annealing_steps:
-      beta *= tf.minimum(1.0, tf.cast(step, tf.float32) / annealing_steps)
-    return networks, beta, weights
-
-  return at_betas
+def _annealing(config: Config, schedule: Schedule, step: tf.Tensor):
+  """What beta is multiplied by: it grows from 0 to 1 in the first epochs."""
+  steps = config.kl_annealing_epochs * schedule.per_epoch
+  return tf.minimum(1.0, tf.cast(step, tf.float32) / steps) if steps else 1.0
 
 
 def update(
-  optimizer, variables: list[tf.Variable], gradients: list[tf.Tensor | None]
+  optimizer,
+  variables: list[tf.Variable],
+  gradients: list[tf.Tensor | None],
+  decay: tf.Tensor | float = 0.0,
 ) -> None:
   """Takes a step of Adam on gradients, summed over replicas and normalised.
 
@@ -306,6 +324,8 @@ def update(
     optimizer: Made by `loop.make_optimizer`.
     variables: The weights.
     gradients: This replica's gradient of each variable, or None.
+    decay: By what share the kernels of layers shrink, apart from the gradient
+      (Loshchilov & Hutter 2019). Biases and free variables stay.
   """
   pairs = [
     (gradient, variable)
@@ -317,6 +337,9 @@ def update(
     tf.distribute.ReduceOp.SUM, used
   )
   norm = tf.linalg.global_norm(sums)
+  for variable in moved if tf.is_tensor(decay) or decay else ():
+    if variable.name.startswith('kernel'):
+      variable.assign_sub(decay * variable)
   optimizer.apply_gradients(
     [(g / norm, v) for g, v in zip(sums, moved, strict=True)],
     experimental_aggregate_gradients=False,

@@ -48,7 +48,8 @@ class Condition(NamedTuple):
   Attributes:
     features: Made by `features`: `[F]` for one beta, or `[B, F]` for a beta of
       each example.
-    distinct: How many rows of `[B, F]` differ. Row i + distinct equals row i.
+    distinct: How many rows of `[B, F]` differ, at most. They come in as many
+      blocks of equal rows.
   """
 
   features: tf.Tensor
@@ -182,12 +183,12 @@ def for_each_beta(
   if condition is None or len(condition.features.shape) == 1:
     return function(network)
   size = len(condition.features)
+  block = size // condition.distinct
   results = [
-    function(bind(network, Condition(condition.features[i])))
-    for i in range(min(condition.distinct, size))
+    function(bind(network, Condition(condition.features[first])))
+    for first in range(0, size, block)
   ]
-  # Betas repeat: example i has that of example i mod distinct.
-  return tf.gather(tf.stack(results), np.arange(size) % len(results))
+  return tf.repeat(tf.stack(results), block, axis=0)
 
 
 def features(beta_range: BetaRange, log_betas: tf.Tensor) -> tf.Tensor:
@@ -219,15 +220,14 @@ def draw_log_betas(
 
   They follow the arcsine law. It is densest at the ends of the range, where a
   beta has neighbours on one side alone. Draws are stratified: of `distinct`
-  parts of equal probability, each has one. Example i + distinct has the beta of
-  example i.
+  parts of equal probability, each has one. They come in blocks of equal size.
   """
   low, high = np.log(beta_range)
   parts = tf.range(distinct, dtype=tf.float32)
   uniforms = (parts + tf.random.stateless_uniform([distinct], seed)) / distinct
   places = 0.5 - 0.5 * tf.cos(np.pi * uniforms)
   log_betas = low + (high - low) * places
-  return tf.gather(log_betas, np.arange(batch_size) % distinct)
+  return tf.repeat(log_betas, batch_size // distinct)
 
 
 def weights(betas: tf.Tensor) -> tf.Tensor:

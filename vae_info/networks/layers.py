@@ -30,11 +30,19 @@ GATED_GAIN = 1.7
 
 
 def weights(
-  rng: np.random.Generator, shape: tuple[int, ...], fan_in: int, gain: float
+  rng: np.random.Generator,
+  shape: tuple[int, ...],
+  fan_in: int,
+  gain: float,
+  name: str = 'kernel',
 ) -> tf.Variable:
-  """Normal draws with variance `gain**2 / fan_in`, float32 of `shape`."""
+  """Normal draws with variance `gain**2 / fan_in`, float32 of `shape`.
+
+  Weight decay is for variables with the name 'kernel' alone.
+  """
   stddev = gain / math.sqrt(fan_in)
-  return tf.Variable(stddev * rng.standard_normal(shape, dtype=np.float32))
+  values = stddev * rng.standard_normal(shape, dtype=np.float32)
+  return tf.Variable(values, name=name)
 
 
 class Dense(tf.Module):

@@ -78,7 +78,8 @@ class MixtureMarginal(tf.Module):
     del images, encoder
     shape = (self.COMPONENTS[config.architecture], config.latent_size)
     self.logits = make.free(tf.zeros(shape[:1]))
-    self.means = make.free(layers.weights(make.rng, shape, 1, gain=0.5))
+    means = layers.weights(make.rng, shape, 1, gain=0.5, name='means')
+    self.means = make.free(means)
     # Scales start at softplus(0.54) = 1.
     self.scales = make.free(tf.fill(shape, 0.54))
 

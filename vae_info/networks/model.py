@@ -81,14 +81,14 @@ class Model(tf.Module):
       [self._condition(tf.constant(math.log(beta))) for beta in betas],
     )
 
-  def for_batch(self, log_betas: tf.Tensor) -> 'Model':
+  def for_batch(self, log_betas: tf.Tensor, distinct: int) -> 'Model':
     """The model with a beta for each example of a batch.
 
     Args:
-      log_betas: float32 `[B]`. If `betas_in_a_batch` is a number k, example
-        i + k has the beta of example i.
+      log_betas: float32 `[B]`.
+      distinct: How many of them differ, at most. They come in as many blocks of
+        equal betas.
     """
-    distinct = self.betas_in_a_batch or len(log_betas)
     return conditioning.bind(self, self._condition(log_betas, distinct))
 
   def _condition(self, log_betas: tf.Tensor, distinct: int = 1) -> Condition:
