@@ -7,6 +7,7 @@ In a multi-beta model each image of a step has a beta of its own; see
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -222,7 +223,8 @@ def make_replica_step(
       rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
       # 2. The loss. Where each image has a beta, each has a weight too.
-      beta, weights = config.beta, None
+      beta: Any = config.beta
+      weights = None
       if config.beta_range:
         beta, weights = betas, conditioning.weights(betas)
       beta *= _annealing(config, schedule, step)

@@ -68,14 +68,16 @@ def lower(config: Config) -> str:
     convert_variables_to_constants_v2,
   )
 
-  from vae_info import training
+  from vae_info import loop, training
   from vae_info.networks import model as models
 
   pixels = np.random.default_rng(0).random([1000, 28, 28, 1]) < 0.2
   images = tf.Variable(pixels.astype(np.uint8), trainable=False)
   model = models.build(config, images.numpy())
   kept = Kept()
-  replica_step = training.make_replica_step(config, model, kept, images, 1)
+  replica_step = training.make_replica_step(
+    config, model, kept, images, loop.Execution()
+  )
 
   def step(number, indices):
     return replica_step(number, indices), kept.gradients
