@@ -384,7 +384,7 @@ def test_parameters_at_each_beta_are_those_of_each_alone(
   # Layers before the first conditioned one are computed once for all betas.
   graph = together.get_concrete_function(images).graph
   convolutions = [op for op in graph.get_operations() if op.type == 'Conv2D']
-  expected = {'compact': 2 + 3 * 3, 'paper': 3 * 5}[architecture]
+  expected = {'compact': 1 + 3 * 2, 'paper': 3 * 5}[architecture]
   assert len(convolutions) == expected
 
 

@@ -43,7 +43,7 @@ def make_network(name):
 def make_context(network, count, size):
   """A random context for `count` images of `size` x `size`."""
   side = size // network.block
-  depth = getattr(network, 'width', 1)
+  depth = 2 * network.width if network.block == 2 else 1
   return tf.random.stateless_normal([count, side, side, depth], [0, 3])
 
 

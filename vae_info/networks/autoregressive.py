@@ -248,9 +248,9 @@ class CausalStack(tf.Module):
   A second stack would see them, at twice the cost. The wide first layer leaves
   few of them.
 
-  The context, `[N, rows, columns, width]`, joins only at the end. So the stack
-  learns how pixels depend on each other, and the code adds to this. A
-  multi-beta model also scales and shifts the channels there.
+  The context, `[N, rows, columns, 2 width]`, joins twice: one half after the
+  first layer, the other at the end. At the end, a multi-beta model also scales
+  and shifts the channels.
   """
 
   def __init__(
@@ -280,16 +280,17 @@ class CausalStack(tf.Module):
 
   def logits(self, symbols: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
     """int32 `[N, rows, columns]` -> float32 `[N, rows, columns, 16]`."""
-    x = self.first(self._bits(symbols))
+    early, late = tf.split(context, 2, axis=-1)
+    x = self.first(self._bits(symbols)) + early
     for layer in self.hidden:
-      x += tf.nn.leaky_relu(layer(x))
+      x += tf.nn.silu(layer(x))
     x = self.channels(x)
-    return tf.cast(self.out(tf.nn.leaky_relu(x + context)), tf.float32)
+    return tf.cast(self.out(tf.nn.silu(x + late)), tf.float32)
 
   def sample(self, context: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """The same as `sample_by_full_passes`, but each activation is cached [2].
 
-    `context` is `[N, rows, columns, width]`.
+    `context` is `[N, rows, columns, 2 width]`.
     """
     if xla.compiles_here():
       return self._compiled_sample(context, uniforms)
@@ -320,20 +321,20 @@ class CausalStack(tf.Module):
     flat = [
       (*layer.flat(self._dtype), layer.taps @ (stride, 1)) for layer in network
     ]
-    context = tf.reshape(context, [count, rows * columns, self.width])
-    context = tf.transpose(context, [1, 0, 2])
+    context = tf.reshape(context, [count, rows * columns, 2 * self.width])
+    early, late = tf.split(tf.transpose(context, [1, 0, 2]), 2, axis=-1)
     uniforms = tf.transpose(tf.reshape(uniforms, [count, -1]))
 
     def step(position, symbols, grids):
       row, column = position // columns, position % columns
       place = (row + above) * stride + column + reach
-      x = _apply(flat[0], grids[0], place)
+      x = _apply(flat[0], grids[0], place) + tf.transpose(early[position])
       new = []
       for layer, grid in zip(flat[1:], grids[1:], strict=True):
         new.append(_put(grid, place, x))
-        x += tf.nn.leaky_relu(_apply(layer, new[-1], place))
+        x += tf.nn.silu(_apply(layer, new[-1], place))
       x = self.channels(tf.transpose(x))
-      logits = self.out(tf.nn.leaky_relu(x + context[position]))
+      logits = self.out(tf.nn.silu(x + late[position]))
       drawn = pick(tf.cast(logits, tf.float32), uniforms[position])
       symbols = _put(symbols, position, drawn)
       bits = tf.transpose(self._bits(drawn))

@@ -28,52 +28,11 @@ import tensorflow_probability as tfp
 
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.networks import layers
+from vae_info.networks import compact, layers
 from vae_info.networks.autoregressive import AutoregressiveImage, CausalStack
-from vae_info.networks.layers import Residual
 from vae_info.networks.pixel_cnn import PixelCnn
 
 tfd = tfp.distributions
-
-leaky_relu = tf.nn.leaky_relu
-
-
-def _compact_body(
-  make: layers.Make,
-  image_shape: tuple[int, int, int],
-  size: int,
-  outputs: int,
-) -> list[layers.Part]:
-  """Codes `[N, size]` -> features `[N, H / 2, W / 2, outputs]`."""
-  height, width, _ = image_shape
-  c = 64
-  coarse = (height // 4, width // 4, c)
-  gain = layers.RELU_GAIN
-  return [
-    make.channels(size, codes=True),
-    make.dense(size, math.prod(coarse), gain=gain),
-    leaky_relu,
-    layers.to_shape(*coarse),
-    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
-    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
-    make.shared.conv(c, 4 * outputs, 1, gain=gain),
-    layers.depth_to_space,
-  ]
-
-
-def _compact_deconvolution(
-  make: layers.Make, image_shape: tuple[int, int, int], size: int
-) -> list[layers.Part]:
-  """Codes `[N, size]` -> logits `[N, H, W, C]`; the encoder in reverse."""
-  c = 64
-  return [
-    *_compact_body(make, image_shape, size, c),
-    leaky_relu,
-    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
-    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
-    make.shared.conv(c, 4 * image_shape[2], 3, gain=0.5),
-    layers.depth_to_space,
-  ]
 
 
 def _paper_deconvolution(
@@ -124,7 +83,7 @@ def _flatten(codes: tf.Tensor, dtype: str) -> tf.Tensor:
 class DeconvolutionalDecoder(tf.Module):
   """Independent Bernoulli pixels, given the code."""
 
-  NETWORKS = {'compact': _compact_deconvolution, 'paper': _paper_deconvolution}
+  NETWORKS = {'compact': compact.deconvolution, 'paper': _paper_deconvolution}
 
   def __init__(
     self,
@@ -147,16 +106,17 @@ class DeconvolutionalDecoder(tf.Module):
 
 
 class _CompactAutoregression(tf.Module):
-  """A `CausalStack` over 2x2 blocks; `_compact_body` makes its context."""
-
-  WIDTH, DEPTH = 64, 6
+  """A `CausalStack` over 2x2 blocks."""
 
   def __init__(self, config, image_shape, make):
     super().__init__()
+    shape = compact.SHAPE
     self.context = layers.Chain(
-      *_compact_body(make, image_shape, config.latent_size, self.WIDTH)
+      *compact.context(make, image_shape, config.latent_size)
     )
-    self.pixels = CausalStack(self.WIDTH, self.DEPTH, config.precision, make)
+    self.pixels = CausalStack(
+      shape.stack_width, shape.stack_depth, config.precision, make
+    )
 
 
 class _PaperAutoregression(tf.Module):

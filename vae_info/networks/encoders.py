@@ -27,42 +27,13 @@ import tensorflow_probability as tfp
 
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.networks import layers
-from vae_info.networks.layers import Residual
+from vae_info.networks import compact, layers
 
 tfb = tfp.bijectors
 tfd = tfp.distributions
 
 # Added to every scale, so that the precision of a code stays finite.
 MIN_SCALE = 1e-4
-
-leaky_relu = tf.nn.leaky_relu
-
-
-def _compact(
-  make: layers.Make, image_shape: tuple[int, int, int], size: int
-) -> list[layers.Part]:
-  """Residual 3x3 convolutions over 2x2, then 4x4 blocks of pixels.
-
-  `[B, H, W, C] -> [B, 2 size]`. Blocks have enough channels to use a CPU well.
-  Layers of few channels at 28x28 would not.
-  """
-  height, width, channels = image_shape
-  c, gain = 64, layers.RELU_GAIN
-  return [
-    layers.space_to_depth,
-    # The first two see strokes, which are the same at every beta.
-    make.shared.conv(4 * channels, c, 3, gain=gain),
-    leaky_relu,
-    Residual(make.shared.conv(c, c, 3, gain=0.7), leaky_relu),
-    layers.space_to_depth,
-    make.conv(4 * c, c, 1, gain=gain),
-    leaky_relu,
-    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
-    Residual(make.conv(c, c, 3, gain=0.7), leaky_relu),
-    layers.flatten,
-    make.dense(height * width // 16 * c, 2 * size, gain=0.1, codes=size),
-  ]
 
 
 def _paper(
@@ -92,7 +63,7 @@ def _paper(
 class ConvEncoder(tf.Module):
   """A diagonal Gaussian. A convolutional network gives its mean and scale."""
 
-  NETWORKS = {'compact': _compact, 'paper': _paper}
+  NETWORKS = {'compact': compact.encoder, 'paper': _paper}
 
   def __init__(
     self,

@@ -309,8 +309,15 @@ class Made(tf.Module):
 
 # Functions for chains.
 
-space_to_depth = functools.partial(tf.nn.space_to_depth, block_size=2)
-depth_to_space = functools.partial(tf.nn.depth_to_space, block_size=2)
+
+def space_to_depth(block: int) -> Part:
+  """A function `[N, H, W, C] -> [N, H / block, W / block, block**2 C]`."""
+  return functools.partial(tf.nn.space_to_depth, block_size=block)
+
+
+def depth_to_space(block: int) -> Part:
+  """The inverse of `space_to_depth`."""
+  return functools.partial(tf.nn.depth_to_space, block_size=block)
 
 
 def _unchanged(x: tf.Tensor) -> tf.Tensor:
