@@ -106,7 +106,12 @@ def import_tensorflow() -> None:
 
   No setting of TensorFlow can stop the first of them, so standard error goes to
   a file meanwhile. If the import fails, the messages are shown.
+
+  `tf.keras` is Keras 2, as in TensorFlow Probability, unless the user has set
+  TF_USE_LEGACY_KERAS. Otherwise the import would also load Keras 3, and through
+  it matplotlib and scikit-learn: a quarter of the time.
   """
+  os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
   sys.stderr.flush()
   terminal = os.dup(2)
   with tempfile.TemporaryFile() as notes:

@@ -44,13 +44,15 @@ class Examples:
   """What one classifier is fitted to.
 
   Attributes:
-    draw: A function from an epoch's number to its codes `[N, size]`.
+    draw: A function from an epoch's number to its codes `[N, size]`. The
+      number is an integer, or in a stack an int32 scalar tensor: there the draw
+      becomes part of a graph.
     labels: int32 `[N]`, in `[0, num_classes)`.
     size: Dimensions of a code.
     num_classes: Number of classes.
   """
 
-  draw: Callable[[int], tf.Tensor]
+  draw: Callable[[tf.Tensor | int], tf.Tensor]
   labels: np.ndarray
   size: int
   num_classes: int
@@ -341,8 +343,15 @@ def _fit_stack(classifiers, examples, settings, title, after_epoch):
     fit(classifiers[0], examples[0], settings, title, after_epoch)
     return
   stack = Stack(classifiers)
+
+  # In one graph, what the draws have in common is computed once. For the points
+  # of one run this is the noise, most of the work.
+  @tf.function
+  def draw(epoch):
+    return tf.stack([each.draw(epoch) for each in examples])
+
   together = Examples(
-    lambda epoch: tf.stack([each.draw(epoch) for each in examples]),
+    lambda epoch: draw(tf.constant(epoch)),
     np.stack([each.labels for each in examples]),
     examples[0].size,
     examples[0].num_classes,

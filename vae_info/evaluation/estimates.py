@@ -86,7 +86,7 @@ def encode_at_each(
 
 def make_draw(
   model: Networks, parameters: np.ndarray, seed: int, purpose: str
-) -> Callable[[int], tf.Tensor]:
+) -> Callable[[tf.Tensor | int], tf.Tensor]:
   """Makes a function that draws codes `[N, L]`, other ones for each number.
 
   Args:
@@ -102,7 +102,7 @@ def make_draw(
     encoding = model.encoder.distribution(parameters)
     return encoding.sample(seed=randomness.stateless_seed(seed, purpose, step))
 
-  return lambda step: draw(tf.constant(step, tf.int32))
+  return lambda step: draw(tf.convert_to_tensor(step, tf.int32))
 
 
 @dataclasses.dataclass(frozen=True)
