@@ -21,6 +21,7 @@ COMMANDS = (
   'vae_info.examples.minimal',
   'vae_info.datasets.recover_labels',
   'vae_info.datasets.build_static_mnist',
+  'vae_info.datasets.measure_digits',
   'plots.figures',
   'plots.explore',
   'plots.pictures',
