@@ -30,6 +30,7 @@ ALL = 'all'  # Stands for all tasks of a data set.
 MORE_TASKS: Mapping[str, Sequence[str]] = {
   'static_mnist': digit_attributes.NAMES,
   'binarized_mnist': digit_attributes.NAMES,
+  'omniglot_lake': ('drawer',),
 }
 
 
@@ -40,10 +41,16 @@ class Split:
   Attributes:
     images: uint8 `[N, H, W, 1]`, each pixel 0 or 1.
     labels: Task name -> int32 `[N]`, each in `[0, num_classes[task])`.
+    given: Task name -> what a classifier of the task is given beside the code,
+      float32 `[N, G]` each. Most tasks have none. C then bounds the information
+      about the label given these.
   """
 
   images: np.ndarray
   labels: Mapping[str, np.ndarray]
+  given: Mapping[str, Sequence[np.ndarray]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,13 +220,14 @@ def _digits(name, splits):
 def _load_intensities(name, data_dir, cache_dir, binarization):
   """Loads a `Dataset` with intensities, and binarises its images."""
   entropy, source = NO_ENTROPY
-  num_classes = omniglot.NUM_CLASSES
+  num_classes, given = omniglot.NUM_CLASSES, {}
   if name == 'omniglot':
     splits = omniglot.read(data_dir)
     if binarization != 'threshold':  # A threshold changes H(X).
       entropy, source = OMNIGLOT_ENTROPY
   elif name == 'omniglot_lake':
     splits = omniglot_lake.read(data_dir, cache_dir)
+    num_classes, given = omniglot_lake.NUM_CLASSES, omniglot_lake.GIVEN
   else:
     splits, num_classes = tfds_images.read(
       name.removeprefix('tfds:'), data_dir, cache_dir
@@ -228,6 +236,10 @@ def _load_intensities(name, data_dir, cache_dir, binarization):
     split: Split(
       binarize.split_images(intensities, split, binarization),
       labels,
+      {
+        task: [np.eye(num_classes[other], dtype=np.float32)[labels[other]]]
+        for task, other in given.items()
+      },
     )
     for split, (intensities, labels) in splits.items()
   }

@@ -104,7 +104,7 @@ def rows_of_codes(
   for task, fitted in classifiers.items():
     labels = split.labels[task]
     losses, hits = estimates.label_distortions_and_hits(
-      codes, fitted.classifier, labels
+      codes, fitted.classifier, labels, split.given.get(task, ())
     )
     row = columns | {
       'task': task,

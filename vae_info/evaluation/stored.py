@@ -109,10 +109,15 @@ class Store:
   def _load(self, task, beta):
     return load(
       self.run.classifier(task, beta),
-      self.run.config.latent_size,
+      self._inputs(task),
       self.dataset.num_classes[task],
       self._step,
     )
+
+  def _inputs(self, task):
+    """Dimensions of the code and of what is given beside it."""
+    given = self.dataset.train.given.get(task, ())
+    return self.run.config.latent_size + sum(x.shape[-1] for x in given)
 
   def _examples(self, task, point):
     draw = estimates.make_draw(
@@ -120,11 +125,12 @@ class Store:
       self._parameters[point.beta],
       self.settings.seed,
       'classifier codes',
+      self.dataset.train.given.get(task, ()),
     )
     return classifiers.Examples(
       draw,
       self.dataset.train.labels[task],
-      self.run.config.latent_size,
+      self._inputs(task),
       self.dataset.num_classes[task],
     )
 
@@ -170,7 +176,7 @@ def load(
 
   Args:
     folder: The folder of this classifier alone.
-    inputs: Size of a code.
+    inputs: Size of a code, and of what the classifier is given beside it.
     num_classes: Number of classes.
     step: The step of the model.
   """
