@@ -69,6 +69,7 @@ class Dataset:
       new images of `train`; None if these images are the same for all steps.
     default_tasks: The tasks to use if none is named; by default all but those
       in `MORE_TASKS`.
+    shared: Tasks whose classifiers share a trunk if all are evaluated together.
   """
 
   name: str
@@ -80,6 +81,7 @@ class Dataset:
   entropy_source: str | None = None
   train_intensities: np.ndarray | None = None
   default_tasks: Sequence[str] = ()
+  shared: Sequence[str] = ()
 
   def __post_init__(self):
     if not self.default_tasks:
@@ -213,6 +215,7 @@ def _digits(name, splits):
     num_classes={'digit': 10, **attributes},
     entropy_estimate=entropy,
     entropy_source=source,
+    shared=digit_attributes.NAMES,
     **parts,
   )
 
@@ -220,7 +223,7 @@ def _digits(name, splits):
 def _load_intensities(name, data_dir, cache_dir, binarization):
   """Loads a `Dataset` with intensities, and binarises its images."""
   entropy, source = NO_ENTROPY
-  num_classes, given = omniglot.NUM_CLASSES, {}
+  num_classes, given, shared = omniglot.NUM_CLASSES, {}, ()
   if name == 'omniglot':
     splits = omniglot.read(data_dir)
     if binarization != 'threshold':  # A threshold changes H(X).
@@ -232,6 +235,8 @@ def _load_intensities(name, data_dir, cache_dir, binarization):
     splits, num_classes = tfds_images.read(
       name.removeprefix('tfds:'), data_dir, cache_dir
     )
+    # Yes-or-no features come by the dozen: CelebA has 40.
+    shared = [task for task, classes in num_classes.items() if classes == 2]
   parts: dict[str, Any] = {
     split: Split(
       binarize.split_images(intensities, split, binarization),
@@ -251,6 +256,7 @@ def _load_intensities(name, data_dir, cache_dir, binarization):
     train_intensities=(
       splits['train'][0] if binarization == 'dynamic' else None
     ),
+    shared=shared,
     **parts,
   )
 
