@@ -29,6 +29,7 @@ COMMANDS = (
   'plots.compare',
   'plots.baselines',
   'plots.trainings',
+  'plots.retained',
   'plots.pages',
   'launch.sweep',
   'launch.status',
