@@ -4,6 +4,8 @@ import setuptools
 
 # vl-convert brings the scripts that the page embeds to work offline.
 EXPLORE = ['altair>=6', 'vl-convert-python>=1.8']
+# Only measure_digits needs it; what it makes is bundled.
+ATTRIBUTES = ['scikit-image>=0.25']
 LAUNCH = ['ray[default]>=2.50']
 
 setuptools.setup(
@@ -45,9 +47,11 @@ setuptools.setup(
       'ruff>=0.14',
       'dill',
       'playwright',
+      *ATTRIBUTES,
       *EXPLORE,
       *LAUNCH,
     ],
+    'attributes': ATTRIBUTES,
     'explore': EXPLORE,
     'launch': LAUNCH,
     'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],

@@ -27,3 +27,18 @@ def interpolated(
   distinct, first = np.unique(places, return_index=True)
   curve = interpolate.PchipInterpolator(distinct, np.array(values)[first])
   return float(curve(np.clip(place, distinct[0], distinct[-1])))
+
+
+def crossing(
+  value: float, places: Sequence[float], values: Sequence[float]
+) -> float:
+  """The first place where the curve has this value; infinite if nowhere.
+
+  Args:
+    value: An ordinate.
+    places: As in `interpolated`.
+    values: As in `interpolated`.
+  """
+  distinct, first = np.unique(places, return_index=True)
+  curve = interpolate.PchipInterpolator(distinct, np.array(values)[first])
+  return float(min(curve.solve(value, extrapolate=False), default=np.inf))

@@ -12,6 +12,7 @@ from absl import app, flags
 from matplotlib.figure import Figure
 
 from plots import (
+  attributes,
   label_distortion,
   label_preference,
   rate_distortion,
@@ -52,6 +53,20 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
     yield 'label_preference', label_preference.label_preference(preferences)
 
 
+def attribute_figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
+  """`attributes`, if the table has runs with several labels.
+
+  Args:
+    rows: The whole table: its data sets are not those of the other figures.
+
+  Raises:
+    UserError: A row that it draws is damaged.
+  """
+  panels = attributes.make_panels(rows)
+  if panels:
+    yield 'attributes', attributes.attributes(panels)
+
+
 def notes(rows: Sequence[Row]) -> list[str]:
   """Describes what the figures leave out, a line for each case."""
   panels = label_distortion.make_panels(rows)
@@ -64,14 +79,13 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 def main(argv):
   cli.no_arguments(argv)
-  rows = table.choose(
-    table.read(pathlib.Path(FLAGS.results)), FLAGS.datasets, FLAGS.classifier
-  )
-  for note in notes(rows):
+  whole = table.read(pathlib.Path(FLAGS.results))
+  rows = table.choose(whole, FLAGS.datasets, FLAGS.classifier)
+  for note in [*notes(rows), *attributes.notes(attributes.make_panels(whole))]:
     print(note)
   folder = pathlib.Path(FLAGS.output_dir)
   folder.mkdir(parents=True, exist_ok=True)
-  for name, figure in figures(rows):
+  for name, figure in (*figures(rows), *attribute_figures(whole)):
     for path in style.save(figure, folder, name):
       print(f'wrote {path}')
 

@@ -50,6 +50,10 @@ def _put_labels_in_cache(data_dir, cache_dir):
     f'{split}/digit': labels.astype(np.uint8)
     for split, (_, labels) in static.items()
   }
+  digits |= {
+    f'{split}/original': np.arange(len(labels), dtype=np.int32)
+    for split, (_, labels) in static.items()
+  }
   with pytest.MonkeyPatch.context() as patched:
     for name, value in (
       ('_read_images', lambda _, split: static[split][0]),

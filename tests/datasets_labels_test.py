@@ -141,6 +141,10 @@ def test_everything_is_cached_and_loaded_as_it_was(tmp_path, monkeypatch):
     f'{split}/digit': digits.astype(np.uint8)
     for split, (_, digits) in static.items()
   }
+  made |= {
+    f'{split}/original': np.arange(len(digits), dtype=np.int32)
+    for split, (_, digits) in static.items()
+  }
   with monkeypatch.context() as patched:
     patched.setattr(
       binarized_mnist, '_read_images', lambda _, split: static[split][0]

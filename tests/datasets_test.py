@@ -31,7 +31,7 @@ def test_splits(static):
     assert split.labels['digit'].shape == (count,)
     assert split.labels['digit'].dtype == np.int32
   assert static.image_shape == (28, 28, 1)
-  assert static.num_classes == {'digit': 10}
+  assert static.num_classes['digit'] == 10
   assert static.entropy_estimate == 79.78
 
 

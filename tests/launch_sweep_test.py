@@ -17,7 +17,7 @@ import pytest
 
 from launch import benchmark, driver, engines, jobs, selection, states, sweeps
 from launch.display import Display
-from vae_info import config as configs, train
+from vae_info import config as configs, datasets, train
 from vae_info.baselines.config import BaselineConfig
 from vae_info.config import Config
 from vae_info.errors import Stopped, UserError
@@ -119,6 +119,32 @@ def test_mnist_row_has_each_family_once_and_is_a_part_of_the_curves():
   assert {run.name for run in runs} <= {
     run.name for run in sweeps.SWEEPS['curves']
   }
+
+
+def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
+  runs = sweeps.SWEEPS['attributes']
+  trained = [run for run in runs if run.module == sweeps.TRAIN]
+  assert all(run.evaluation == {'task': 'all'} for run in trained)
+  for dataset, tasks in (
+    ('binarized_mnist', datasets.digit_attributes.NAMES + ('digit',)),
+    ('omniglot_lake', tuple(datasets.omniglot_lake.NUM_CLASSES)),
+  ):
+    families = {
+      (run.config.decoder, run.config.marginal)
+      for run in trained
+      if run.config.dataset == dataset
+    }
+    assert len(families) == 2 * 2
+    networks = {
+      (run.config.task, run.config.baseline)
+      for run in runs
+      if run.module == sweeps.BASELINES and run.config.dataset == dataset
+    }
+    assert {task for task, _ in networks} == set(tasks)
+    assert len(networks) == 2 * len(tasks)
+  # The trainings on MNIST are those of the row.
+  row = {run.name for run in sweeps.SWEEPS['mnist_row']}
+  assert sum(run.name in row for run in trained) == 4
 
 
 def test_paper_is_the_whole_grid_with_and_without_annealing():

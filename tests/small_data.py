@@ -25,7 +25,11 @@ def cut(dataset: datasets.Dataset, **counts: int) -> datasets.Dataset:
   for name, count in counts.items():
     split = getattr(dataset, name)
     labels = {task: values[:count] for task, values in split.labels.items()}
-    splits[name] = datasets.Split(split.images[:count], labels)
+    given = {
+      task: [values[:count] for values in all_given]
+      for task, all_given in split.given.items()
+    }
+    splits[name] = datasets.Split(split.images[:count], labels, given)
   intensities = dataset.train_intensities
   if intensities is not None:
     intensities = intensities[: counts.get('train')]

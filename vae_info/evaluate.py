@@ -37,7 +37,8 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'task',
     None,
-    'Labels to evaluate. The default is all labels of the data set.',
+    'Labels to evaluate. "all" stands for all of the data set. '
+    "The default is the data set's default tasks.",
   )
   flags.DEFINE_enum(
     'split',

@@ -25,7 +25,8 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'task',
     None,
-    'Labels to predict. The default is all labels of the data set.',
+    'Labels to predict. "all" stands for all of the data set. '
+    "The default is the data set's default tasks.",
   )
   cli.define_data_flags()
   cli.define_classifier_flags()

@@ -60,7 +60,8 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'task',
     None,
-    'Labels to predict. The default is all labels of the data set.',
+    'Labels to predict. "all" stands for all of the data set. '
+    "The default is the data set's default tasks.",
   )
   flags.DEFINE_integer('seed', 0, 'Seed of all random draws.')
   _define_options()

@@ -46,10 +46,12 @@ def examples(job: Job, encoder, parameters: np.ndarray, size: int) -> Examples:
     parameters: The result of `encode` for the training images, `[N, P]`.
     size: Dimensions of a code.
   """
+  given = job.given(job.dataset.train)
   draw = estimates.make_draw(
-    as_model(encoder), parameters, job.config.seed, 'classifier codes'
+    as_model(encoder), parameters, job.config.seed, 'classifier codes', given
   )
   labels = job.labels(job.dataset.train)
+  size += sum(x.shape[-1] for x in given)
   return Examples(draw, labels, size, job.num_classes)
 
 
@@ -86,7 +88,7 @@ def label_distortions_and_hits(
     seed=job.config.seed,
   )
   return estimates.label_distortions_and_hits(
-    drawn, classifier, job.labels(split)
+    drawn, classifier, job.labels(split), job.given(split)
   )
 
 

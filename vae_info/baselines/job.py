@@ -29,6 +29,10 @@ class Job:
     """Labels of the task, int32 `[N]`."""
     return split.labels[self.config.task]
 
+  def given(self, split: Split):
+    """What is given beside a code or an image, float32 `[N, G]` each."""
+    return split.given.get(self.config.task, ())
+
   @property
   def num_classes(self) -> int:
     return self.dataset.num_classes[self.config.task]

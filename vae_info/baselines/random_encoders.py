@@ -118,10 +118,9 @@ def _fit_classifier(job, encoder, train):
     return codes.fit_together(job, [examples], config.baseline)[0]
   classifier = classifiers.new(examples, codes.settings(config))
   best = Best(classifier)
-  inputs, labels = (
-    codes.encode(encoder, validation.images),
-    job.labels(validation),
-  )
+  encoded = codes.encode(encoder, validation.images)
+  inputs = np.concatenate([encoded, *job.given(validation)], axis=-1)
+  labels = job.labels(validation)
 
   def after_epoch(number):
     del number

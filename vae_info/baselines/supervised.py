@@ -40,6 +40,7 @@ class Network(tf.Module):
     config: BaselineConfig,
     image_shape: tuple[int, int, int],
     num_classes: int,
+    given: int = 0,
   ):
     super().__init__()
     rng = randomness.generator(config.seed, 'supervised weights')
@@ -55,7 +56,7 @@ class Network(tf.Module):
     # Two poolings halve height and width, and round up.
     features = -(-height // 4) * -(-width // 4) * channels
     self.head = classifiers.Mlp(
-      features, num_classes, config.classifier_hidden, rng
+      features + given, num_classes, config.classifier_hidden, rng
     )
     self._dropout = config.dropout
 
@@ -64,6 +65,7 @@ class Network(tf.Module):
     images: tf.Tensor,
     seed: tf.Tensor | None = None,
     dtype: str = 'float32',
+    given: Sequence[tf.Tensor] = (),
   ) -> tf.Tensor:
     """Returns float32 logits, `[B, num_classes]`.
 
@@ -71,6 +73,7 @@ class Network(tf.Module):
       images: float32 `[B, H, W, 1]`, 0 and 1.
       seed: Stateless seed of dropout; None turns dropout off.
       dtype: Number format in which the network computes.
+      given: What is known beside the images, float32 `[B, G]` each.
     """
     x = tf.cast(2.0 * images - 1.0, dtype)
     for number, layer in enumerate(self.convolutions, 1):
@@ -82,6 +85,7 @@ class Network(tf.Module):
             x, self._dropout, tf.random.fold_in(seed, number)
           )
     x = tf.reshape(x, [-1, np.prod(x.shape[1:])])
+    x = tf.concat([x, *(tf.cast(values, dtype) for values in given)], axis=-1)
     return tf.cast(self.head.logits(x), tf.float32)
 
 
@@ -140,13 +144,15 @@ def label_distortions_and_hits(
   """
 
   @tf.function
-  def both(images, labels):
-    logits = network.logits(tf.cast(images, tf.float32))
+  def both(images, labels, *given):
+    logits = network.logits(tf.cast(images, tf.float32), given=given)
     classes = tfd.Categorical(logits=logits)
     hits = tf.cast(tf.equal(classes.mode(), labels), tf.float32)
     return tf.stack([objectives.label_distortion(labels, classes), hits], -1)
 
-  values = estimates.map_batches(both, 500, split.images, job.labels(split))
+  values = estimates.map_batches(
+    both, 500, split.images, job.labels(split), *job.given(split)
+  )
   return tuple(values.astype(np.float64).T)
 
 
@@ -172,7 +178,12 @@ def train(job: Job) -> tuple[Network, dict]:
     learning_rate=config.learning_rate,
   )
   with execution.strategy.scope():
-    network = Network(config, job.dataset.image_shape, job.num_classes)
+    network = Network(
+      config,
+      job.dataset.image_shape,
+      job.num_classes,
+      sum(values.shape[-1] for values in job.given(job.dataset.train)),
+    )
     optimizer = loop.make_optimizer(schedule, network.trainable_variables)
   # Restore the newest checkpoint; a training that is done ends here.
   best = Best(network)
@@ -209,15 +220,17 @@ def _make_step(job, network, optimizer) -> loop.Step:
   config, train_split = job.config, job.dataset.train
   images = tf.constant(train_split.images)
   labels = tf.constant(job.labels(train_split))
+  given = [*map(tf.constant, job.given(train_split))]
   variables = list(network.trainable_variables)
 
   def step(number, indices):
     batch = tf.cast(tf.gather(images, indices), tf.float32)
+    known = [tf.gather(values, indices) for values in given]
     seed = randomness.stateless_seed(config.seed, 'dropout', number)
     with tf.GradientTape() as tape:
       losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=tf.gather(labels, indices),
-        logits=network.logits(batch, seed, config.precision),
+        logits=network.logits(batch, seed, config.precision, known),
       )
       loss = tf.reduce_mean(losses)
     gradients = tape.gradient(loss, variables)

@@ -10,6 +10,7 @@ from vae_info.config import check_data
 from vae_info.datasets import (
   binarize,
   binarized_mnist,
+  digit_attributes,
   omniglot,
   omniglot_lake,
   static_mnist,
@@ -24,6 +25,13 @@ MNIST_ENTROPY = 79.78, 'Tomczak & Welling (2017)'
 # This is also an upper bound. The paper does not name its own for Omniglot.
 OMNIGLOT_ENTROPY = 89.83, 'Chen et al. (2017)'
 NO_ENTROPY = None, None
+ALL = 'all'  # Stands for all tasks of a data set.
+# Data set -> tasks that are not among its default ones.
+MORE_TASKS: Mapping[str, Sequence[str]] = {
+  'static_mnist': digit_attributes.NAMES,
+  'binarized_mnist': digit_attributes.NAMES,
+  'omniglot_lake': ('drawer',),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +41,16 @@ class Split:
   Attributes:
     images: uint8 `[N, H, W, 1]`, each pixel 0 or 1.
     labels: Task name -> int32 `[N]`, each in `[0, num_classes[task])`.
+    given: Task name -> what a classifier of the task is given beside the code,
+      float32 `[N, G]` each. Most tasks have none. C then bounds the information
+      about the label given these.
   """
 
   images: np.ndarray
   labels: Mapping[str, np.ndarray]
+  given: Mapping[str, Sequence[np.ndarray]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +67,9 @@ class Dataset:
     entropy_source: Who published it, or None.
     train_intensities: uint8 `[N, H, W, 1]`, 0..255, from which each step draws
       new images of `train`; None if these images are the same for all steps.
-    default_tasks: The tasks to use if none is named; by default all.
+    default_tasks: The tasks to use if none is named; by default all but those
+      in `MORE_TASKS`.
+    shared: Tasks whose classifiers share a trunk if all are evaluated together.
   """
 
   name: str
@@ -65,10 +81,13 @@ class Dataset:
   entropy_source: str | None = None
   train_intensities: np.ndarray | None = None
   default_tasks: Sequence[str] = ()
+  shared: Sequence[str] = ()
 
   def __post_init__(self):
     if not self.default_tasks:
-      object.__setattr__(self, 'default_tasks', tuple(self.num_classes))
+      more = MORE_TASKS.get(self.name, ())
+      default = [task for task in self.num_classes if task not in more]
+      object.__setattr__(self, 'default_tasks', tuple(default))
 
   @property
   def image_shape(self) -> tuple[int, int, int]:
@@ -83,19 +102,45 @@ def label_entropy(labels: np.ndarray) -> float:
 
 
 def chosen_tasks(task: str | None, dataset: Dataset) -> list[str]:
-  """Returns the named task, or the default tasks if `task` is None.
+  """Returns the named task, all tasks, or the default tasks.
+
+  Args:
+    task: A task's name, or `ALL`, or None for the default tasks.
+    dataset: The data set.
 
   Raises:
-    UserError: The data set has no such task.
+    UserError: The data set has no such task, or a task has only one class.
   """
   if task is None:
-    return list(dataset.default_tasks)
-  if task not in dataset.num_classes:
-    raise UserError(
-      f'unknown task {task!r} of {dataset.name}; expected one of '
-      f'{", ".join(dataset.num_classes)}'
+    tasks = list(dataset.default_tasks)
+  elif task == ALL:
+    tasks = list(dataset.num_classes)
+  elif task in dataset.num_classes:
+    tasks = [task]
+  else:
+    raise UserError(_unknown_task(task, dataset))
+  for name in tasks:
+    for split in ('train', 'test'):
+      labels = getattr(dataset, split).labels[name]
+      if np.all(labels == labels[0]):
+        raise UserError(
+          f'{name} of {dataset.name} has one class: all {len(labels)} labels '
+          f'of {split} are {labels[0]}, so there is nothing to know; name '
+          'another task with --task'
+        )
+  return tasks
+
+
+def _unknown_task(task: str, dataset: Dataset) -> str:
+  """Words the error that a data set has no such task."""
+  known = f'expected one of {", ".join(dataset.num_classes)}'
+  having = [name for name, tasks in MORE_TASKS.items() if task in tasks]
+  if having:
+    return (
+      f'{dataset.name} has no task {task!r}, which is of '
+      f'{" and ".join(having)} alone; {known}'
     )
-  return [task]
+  return f'unknown task {task!r} of {dataset.name}; {known}, or {ALL}'
 
 
 def load(
@@ -134,7 +179,15 @@ def load(
 
 def _load_static_mnist(data_dir, cache_dir):
   del data_dir, cache_dir  # The package has the data.
-  return _digits('static_mnist', static_mnist.read())
+  rows = np.arange(digit_attributes.SIZE)  # They are in MNIST's order.
+  ends = np.cumsum(list(static_mnist.SIZES.values()))[:-1]
+  splits = {
+    split: (*pair, originals)
+    for (split, pair), originals in zip(
+      static_mnist.read().items(), np.split(rows, ends), strict=True
+    )
+  }
+  return _digits('static_mnist', splits)
 
 
 def _load_binarized_mnist(data_dir, cache_dir):
@@ -148,17 +201,21 @@ _BINARY = {
 
 
 def _digits(name, splits):
-  """Builds a `Dataset` from binary `(images, digits)` of each split."""
+  """Builds a `Dataset` from binary images, digits and rows of MNIST."""
   entropy, source = MNIST_ENTROPY
   parts: dict[str, Any] = {
-    split: Split(images, {'digit': digits})
-    for split, (images, digits) in splits.items()
+    split: Split(
+      images, {'digit': digits, **digit_attributes.of_images(originals)}
+    )
+    for split, (images, digits, originals) in splits.items()
   }
+  attributes = dict.fromkeys(digit_attributes.NAMES, digit_attributes.CLASSES)
   return Dataset(
     name=name,
-    num_classes={'digit': 10},
+    num_classes={'digit': 10, **attributes},
     entropy_estimate=entropy,
     entropy_source=source,
+    shared=digit_attributes.NAMES,
     **parts,
   )
 
@@ -166,20 +223,28 @@ def _digits(name, splits):
 def _load_intensities(name, data_dir, cache_dir, binarization):
   """Loads a `Dataset` with intensities, and binarises its images."""
   entropy, source = NO_ENTROPY
-  num_classes = omniglot.NUM_CLASSES
+  num_classes, given, shared = omniglot.NUM_CLASSES, {}, ()
   if name == 'omniglot':
     splits = omniglot.read(data_dir)
     if binarization != 'threshold':  # A threshold changes H(X).
       entropy, source = OMNIGLOT_ENTROPY
   elif name == 'omniglot_lake':
     splits = omniglot_lake.read(data_dir, cache_dir)
+    num_classes, given = omniglot_lake.NUM_CLASSES, omniglot_lake.GIVEN
   else:
     splits, num_classes = tfds_images.read(
       name.removeprefix('tfds:'), data_dir, cache_dir
     )
+    # Yes-or-no features come by the dozen: CelebA has 40.
+    shared = [task for task, classes in num_classes.items() if classes == 2]
   parts: dict[str, Any] = {
     split: Split(
-      binarize.split_images(intensities, split, binarization), labels
+      binarize.split_images(intensities, split, binarization),
+      labels,
+      {
+        task: [np.eye(num_classes[other], dtype=np.float32)[labels[other]]]
+        for task, other in given.items()
+      },
     )
     for split, (intensities, labels) in splits.items()
   }
@@ -191,6 +256,7 @@ def _load_intensities(name, data_dir, cache_dir, binarization):
     train_intensities=(
       splits['train'][0] if binarization == 'dynamic' else None
     ),
+    shared=shared,
     **parts,
   )
 

@@ -30,13 +30,19 @@ from vae_info.errors import UserError
 SIZES = {'train': 50_000, 'validation': 10_000, 'test': 10_000}
 # MNIST's split -> the splits of this data set that come from it.
 SOURCES = {'train': ('train', 'validation'), 'test': ('test',)}
+# Split -> where its originals begin in MNIST's 70,000, `train` before `test`.
+FIRSTS = {'train': 0, 'validation': 0, 'test': 60_000}
 VERSION = 1  # Of the cached arrays; a new number recomputes them.
 
 
 def read(
   data_dir: str | None, cache_dir: str | None
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-  """Returns split name -> (uint8 `[N, 28, 28, 1]` of 0 and 1, int32 `[N]`).
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+  """Returns split name -> (images, digits, originals).
+
+  Images are uint8 `[N, 28, 28, 1]` of 0 and 1, and digits int32 `[N]`.
+  Originals, int64 `[N]`, are indices into MNIST's 70,000 images, `train` before
+  `test`.
 
   Raises:
     UserError: Data are missing or damaged.
@@ -46,6 +52,7 @@ def read(
     split: (
       np.unpackbits(arrays[f'{split}/bits']).reshape([size, 28, 28, 1]),
       arrays[f'{split}/digit'].astype(np.int32),
+      arrays[f'{split}/original'].astype(np.int64) + FIRSTS[split],
     )
     for split, size in SIZES.items()
   }

@@ -20,6 +20,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -38,6 +39,16 @@ tfd = tfp.distributions
 # long in one stack as one by one. Those of 50 classes take the same time.
 MOST_WEIGHTS = 400_000
 
+# Outputs `[..., B, num_classes]` and labels `[..., B]` -> nats, `[..., B]`.
+Losses: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+  """-log c(y|z) of each example, nats: see `Losses`."""
+  return tf.nn.sparse_softmax_cross_entropy_with_logits(
+    labels=labels, logits=logits
+  )
+
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
@@ -50,12 +61,14 @@ class Examples:
     labels: int32 `[N]`, in `[0, num_classes)`.
     size: Dimensions of a code.
     num_classes: Number of classes.
+    losses: What each example adds to the loss.
   """
 
   draw: Callable[[tf.Tensor | int], tf.Tensor]
   labels: np.ndarray
   size: int
   num_classes: int
+  losses: Losses = cross_entropy
 
 
 class Mlp(tf.Module):
@@ -184,7 +197,7 @@ def _epochs(classifier, examples, settings):
       f'classifier_batch_size {size} is larger than the {count} examples'
     )
   steps = count // size
-  epoch = _make_epoch(classifier, size, steps)
+  epoch = _make_epoch(classifier, examples.losses, size, steps)
   zeros = [tf.zeros_like(v) for v in classifier.trainable_variables]
   moments = (zeros, list(zeros))
   labels = tf.constant(examples.labels, tf.int32)
@@ -216,7 +229,7 @@ def _drawn_ahead(draw, epochs):
       yield codes
 
 
-def _make_epoch(classifier, size, steps):
+def _make_epoch(classifier, losses_of, size, steps):
   """Compiles an epoch: `steps` steps of Adam on batches of `size` examples."""
   variables = list(classifier.trainable_variables)
 
@@ -233,9 +246,7 @@ def _make_epoch(classifier, size, steps):
       batch = tf.slice(codes, [*start, i * size, 0], [*stack, size, width])
       targets = tf.slice(labels, [*start, i * size], [*stack, size])
       with tf.GradientTape() as tape:
-        each = tf.nn.sparse_softmax_cross_entropy_with_logits(
-          labels=targets, logits=classifier.logits(batch)
-        )
+        each = losses_of(classifier.logits(batch), targets)
         loss = tf.reduce_sum(tf.reduce_mean(each, axis=-1))
       gradients = tape.gradient(loss, variables)
       new_moments = _adam(
@@ -355,6 +366,7 @@ def _fit_stack(classifiers, examples, settings, title, after_epoch):
     np.stack([each.labels for each in examples]),
     examples[0].size,
     examples[0].num_classes,
+    examples[0].losses,
   )
   fit(stack, together, settings, title, after_epoch)
   stack.unstack(classifiers)

@@ -85,7 +85,11 @@ def encode_at_each(
 
 
 def make_draw(
-  model: Networks, parameters: np.ndarray, seed: int, purpose: str
+  model: Networks,
+  parameters: np.ndarray,
+  seed: int,
+  purpose: str,
+  given: Sequence[np.ndarray] = (),
 ) -> Callable[[tf.Tensor | int], tf.Tensor]:
   """Makes a function that draws codes `[N, L]`, other ones for each number.
 
@@ -94,13 +98,16 @@ def make_draw(
     parameters: The encoder's parameters, `[N, P]`.
     seed: Determines the draws, together with `purpose` and the number.
     purpose: What the codes are for.
+    given: Further inputs of a classifier, float32 `[N, G]` each. They are
+      appended to the codes.
   """
-  parameters = tf.constant(parameters)
+  parameters, given = tf.constant(parameters), [*map(tf.constant, given)]
 
   @tf.function
   def draw(step):
     encoding = model.encoder.distribution(parameters)
-    return encoding.sample(seed=randomness.stateless_seed(seed, purpose, step))
+    codes = encoding.sample(seed=randomness.stateless_seed(seed, purpose, step))
+    return tf.concat([codes, *given], axis=-1)
 
   return lambda step: draw(tf.convert_to_tensor(step, tf.int32))
 
@@ -185,6 +192,7 @@ def label_distortions_and_hits(
   codes: Codes,
   classifier: Classifier,
   labels: np.ndarray,
+  given: Sequence[np.ndarray] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
   """Per image: label distortion in nats, and the share of codes that hit.
 
@@ -194,18 +202,19 @@ def label_distortions_and_hits(
     codes: The codes of the images.
     classifier: Codes `[B, L]` -> c(y|z), batch `[B]`.
     labels: The labels of the images, int32 `[N]`.
+    given: What the classifier is given beside the codes, as in `make_draw`.
 
   Returns:
     (label distortions, shares), float64 `[N]` each.
   """
 
   @tf.function
-  def both(codes, labels):
-    classes = classifier(codes)
+  def both(codes, labels, *given):
+    classes = classifier(tf.concat([codes, *given], axis=-1))
     hits = tf.cast(tf.equal(classes.mode(), labels), tf.float32)
     return tf.stack([objectives.label_distortion(labels, classes), hits], -1)
 
-  losses, hits = codes.mean(both, labels)
+  losses, hits = codes.mean(both, labels, *given)
   return losses, hits
 
 

@@ -3,9 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 
+import numpy as np
+
 from vae_info import datasets
 from vae_info.datasets import Dataset
-from vae_info.evaluation import curve, estimates, stored
+from vae_info.evaluation import curve, estimates, heads, stored
 from vae_info.evaluation.options import Options
 from vae_info.runs import Run, rows as tables
 from vae_info.runs.paths import Path
@@ -17,7 +19,7 @@ def measure(run: Run, options: Options) -> list[dict]:
   The caller must hold the run's lock; see `evaluation.run`.
   """
   store, tasks = open_store(run, options)
-  fitted = {task: store.load_or_fit(task, options.classifier) for task in tasks}
+  fitted = store.load_or_fit_all(tasks, options.classifier)
   split = getattr(store.dataset, options.split)
   facts = known_columns(run, store.dataset, options)
   # At all betas together, since their encoders share some layers.
@@ -46,9 +48,10 @@ def fit_classifiers(run: Run, options: Options) -> list[Path]:
   The caller must hold the run's lock.
   """
   store, tasks = open_store(run, options)
-  for task in tasks:
-    store.fit(task, store.points)
-  return [run.classifiers / task for task in tasks]
+  names = heads.networks(store.dataset, tasks)
+  for name in names:
+    store.fit(name, store.points)
+  return [run.classifiers / name for name in names]
 
 
 def open_store(run: Run, options: Options) -> tuple[stored.Store, list[str]]:
@@ -103,20 +106,38 @@ def rows_of_codes(
     ),
   }
   rows = []
+  values = label_values(codes, split, classifiers)
   for task, fitted in classifiers.items():
     labels = split.labels[task]
-    losses, hits = estimates.label_distortions_and_hits(
-      codes, fitted.classifier, labels
-    )
+    losses, hits = values[task]
     row = columns | {
       'task': task,
-      'classifier': fitted.settings.family,
+      'classifier': fitted.family,
       'label_entropy': datasets.label_entropy(labels),
       **estimates.columns(label_distortion=losses, label_accuracy=hits),
     }
     row |= estimates.preference(row, losses, rates)
     rows.append({name: row.get(name) for name in tables.COLUMNS})
   return rows
+
+
+def label_values(
+  codes: estimates.Codes,
+  split: datasets.Split,
+  classifiers: Mapping[str, stored.Fitted],
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """Task -> label distortions and hits of each image, as in `estimates`."""
+  values, shared = {}, {}
+  for task, fitted in classifiers.items():
+    if isinstance(fitted.classifier, heads.Head):
+      shared[task] = fitted.classifier
+      continue
+    values[task] = estimates.label_distortions_and_hits(
+      codes, fitted.classifier, split.labels[task], split.given.get(task, ())
+    )
+  if shared:
+    values |= heads.label_distortions_and_hits(codes, shared, split.labels)
+  return values
 
 
 def write(run: Run, rows: list[dict], options: Options) -> None:

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vae_info import datasets
 from vae_info.errors import UserError
 from vae_info.runs import Run
 
@@ -57,7 +58,8 @@ class Options:
   """What to evaluate of a run, and how.
 
   Attributes:
-    task: The labels to evaluate; None for the default tasks of the data set.
+    task: The labels to evaluate; None for the default tasks of the data set,
+      `datasets.ALL` for all of them.
     betas: Where to evaluate a multi-beta model; None for 12 betas, evenly
       spaced in log beta.
     num_samples: Codes of each image. Its R, D and C are averaged over them.
@@ -111,12 +113,12 @@ class Options:
       return False
     rows = run.rows
     tasks = {row['task'] for row in rows}
-    if not rows or self.task not in {None, *tasks}:
+    wanted = {self.task} if self.task else set(tasks)
+    if rows and self.task == datasets.ALL:
+      wanted = tasks.union(datasets.MORE_TASKS.get(rows[0]['dataset'], ()))
+    if not rows or not wanted <= tasks:
       return False
     if not rows[0]['beta_trained']:
       return True
     present = {(row['task'], row['beta']) for row in rows}
-    wanted = itertools.product(
-      [self.task] if self.task else tasks, self.betas or ()
-    )
-    return present.issuperset(wanted)
+    return present.issuperset(itertools.product(wanted, self.betas or ()))

@@ -18,9 +18,10 @@ from absl import logging
 from vae_info import randomness
 from vae_info.datasets import Dataset
 from vae_info.errors import UserError
-from vae_info.evaluation import classifiers, curve, estimates
+from vae_info.evaluation import classifiers, curve, estimates, heads
 from vae_info.evaluation.classifiers import Mlp, Settings
 from vae_info.evaluation.curve import Point
+from vae_info.evaluation.heads import Head
 from vae_info.runs import Run
 from vae_info.runs.paths import Path, write_atomically
 
@@ -29,8 +30,14 @@ from vae_info.runs.paths import Path, write_atomically
 class Fitted:
   """A fitted classifier, and how it was fitted."""
 
-  classifier: Mlp
+  classifier: Mlp | Head
   settings: Settings
+
+  @property
+  def family(self) -> str:
+    """The name in the table of results: it says that a trunk is shared."""
+    shared = isinstance(self.classifier, Head)
+    return self.settings.family + (f' {heads.SHARED}' if shared else '')
 
 
 class Store:
@@ -56,6 +63,28 @@ class Store:
     self.settings = settings
     self._step = run.facts['step']
 
+  def load_or_fit_all(
+    self, tasks: Sequence[str], fixed: Collection[str]
+  ) -> dict[str, dict[float, Fitted]]:
+    """The classifiers of several tasks, some of which may share a trunk.
+
+    Args:
+      tasks: The labels.
+      fixed: As in `load_or_fit`.
+
+    Returns:
+      Task -> its classifier at each beta.
+    """
+    result: dict[str, dict[float, Fitted]] = {task: {} for task in tasks}
+    for name in heads.networks(self.dataset, tasks):
+      for beta, fitted in self.load_or_fit(name, fixed).items():
+        if name != heads.SHARED:
+          result[name][beta] = fitted
+          continue
+        for task, head in heads.split(self.dataset, fitted.classifier).items():
+          result[task][beta] = Fitted(head, fitted.settings)
+    return result
+
   def load_or_fit(
     self, task: str, fixed: Collection[str]
   ) -> dict[float, Fitted]:
@@ -65,7 +94,7 @@ class Store:
     if a setting in `fixed` differs.
 
     Args:
-      task: The labels.
+      task: The labels, or `heads.SHARED` for all that share a trunk.
       fixed: Names of settings that a stored classifier must have as given.
     """
     kept = {point.beta: self._load(task, point.beta) for point in self.points}
@@ -109,10 +138,15 @@ class Store:
   def _load(self, task, beta):
     return load(
       self.run.classifier(task, beta),
-      self.run.config.latent_size,
-      self.dataset.num_classes[task],
+      self._inputs(task),
+      heads.target(self.dataset, task).num_classes,
       self._step,
     )
+
+  def _inputs(self, task):
+    """Dimensions of the code and of what is given beside it."""
+    given = self.dataset.train.given.get(task, ())
+    return self.run.config.latent_size + sum(x.shape[-1] for x in given)
 
   def _examples(self, task, point):
     draw = estimates.make_draw(
@@ -120,12 +154,15 @@ class Store:
       self._parameters[point.beta],
       self.settings.seed,
       'classifier codes',
+      self.dataset.train.given.get(task, ()),
     )
+    target = heads.target(self.dataset, task)
     return classifiers.Examples(
       draw,
-      self.dataset.train.labels[task],
-      self.run.config.latent_size,
-      self.dataset.num_classes[task],
+      target.labels,
+      self._inputs(task),
+      target.num_classes,
+      target.losses,
     )
 
   @functools.cached_property
@@ -170,7 +207,7 @@ def load(
 
   Args:
     folder: The folder of this classifier alone.
-    inputs: Size of a code.
+    inputs: Size of a code, and of what the classifier is given beside it.
     num_classes: Number of classes.
     step: The step of the model.
   """
