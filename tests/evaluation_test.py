@@ -147,6 +147,27 @@ def test_a_run_becomes_rows(tiny, make_run):
   assert evaluation.run(run, ONE_CODE) == rows
 
 
+def test_validation_images_do_not_replace_the_rows_of_test_images(
+  tiny, make_run
+):
+  run = make_run(beta=0.5)
+  of_validation = dataclasses.replace(ONE_CODE, split='validation')
+  [row] = evaluation.run(run, of_validation)
+  assert run.rows == []
+  images = tiny.validation.images
+  codes = Codes.of(run.model(), images, num_samples=1)
+  rates, _ = estimates.rates_and_distortions(codes, images)
+  assert row['split'] == 'validation'
+  assert row['rate'] == pytest.approx(rates.mean(), rel=1e-5)
+  written = evaluation.run(run, ONE_CODE)
+  assert [row['split'] for row in written] == ['test']
+  assert evaluation.run(run, of_validation) == [row]
+  assert run.rows == written
+  assert not of_validation.satisfied_by(run)
+  with pytest.raises(UserError, match="unknown split 'train'"):
+    Options(split='train')
+
+
 def test_a_classifier_is_kept_unless_another_is_asked_for(
   make_run, monkeypatch
 ):

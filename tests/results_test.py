@@ -37,6 +37,13 @@ def test_rows_of_all_runs_are_gathered_and_written(tmp_path):
   assert tuple(read[0]) == tables.COLUMNS
 
 
+def test_rows_of_earlier_versions_are_of_test_images(tmp_path):
+  old = row(run='a')
+  del old['split']
+  put(tmp_path, 'a', old)
+  assert [r['split'] for r in tables.gather(tmp_path)] == ['test']
+
+
 def test_nothing_to_gather_is_an_error(tmp_path):
   with pytest.raises(UserError, match='no evaluation.json'):
     tables.gather(tmp_path)

@@ -1,4 +1,4 @@
-"""Evaluates finished runs on the test split: R, D, and C of every task.
+"""Evaluates finished runs: R, D, and C of every task.
 
     python -m vae_info.evaluate                  runs without an evaluation
     python -m vae_info.evaluate --run=runs/NAME  this run, even if it has one
@@ -6,6 +6,10 @@
 
 The command prints a table and writes `evaluation.json` into each run directory.
 Every number is a mean over all test images, with its standard error, in nats.
+
+    python -m vae_info.evaluate --split=validation  for choosing settings
+
+prints the same of validation images, and writes nothing but classifiers.
 """
 
 import dataclasses
@@ -15,7 +19,7 @@ from absl import app, flags
 
 from vae_info import cli, evaluation
 from vae_info.errors import UserError
-from vae_info.evaluation import Options
+from vae_info.evaluation import Options, options
 from vae_info.runs import Run, finished_runs, rows as tables
 from vae_info.runs.paths import open_path
 
@@ -34,6 +38,13 @@ def define_flags() -> None:
     'task',
     None,
     'Labels to evaluate. The default is all labels of the data set.',
+  )
+  flags.DEFINE_enum(
+    'split',
+    'test',
+    options.SPLITS,
+    'Images to evaluate. Of "validation" the table is only printed: '
+    'evaluations in run directories are always of test images.',
   )
   flags.DEFINE_list(
     'betas',
@@ -61,11 +72,12 @@ def define_flags() -> None:
 def main(argv):
   cli.no_arguments(argv)
   cli.quiet_tensorflow()
-  options = Options(
+  chosen = Options(
     task=FLAGS.task,
     betas=cli.numbers('betas', FLAGS.betas),
     num_samples=FLAGS.num_samples,
     batch_size=FLAGS.eval_batch_size,
+    split=FLAGS.split,
     entropy_estimate=FLAGS.entropy_estimate,
     data_dir=FLAGS.data_dir,
     cache_dir=FLAGS.cache_dir,
@@ -73,7 +85,7 @@ def main(argv):
   )
   if FLAGS.run is None:
     runs = finished_runs(open_path(FLAGS.runs_dir))
-    runs = [run for run in runs if not options.satisfied_by(run)]
+    runs = [run for run in runs if not chosen.satisfied_by(run)]
     if not runs:
       print('every finished run has its evaluation; --run=DIR repeats one')
       return
@@ -87,13 +99,13 @@ def main(argv):
       cli.import_tensorflow()
       # Among many runs, --betas is only for the multi-beta models.
       meant = FLAGS.run is not None or run.config.beta_range
-      betas = options.betas if meant else None
-      rows += evaluation.run(run, dataclasses.replace(options, betas=betas))
+      betas = chosen.betas if meant else None
+      rows += evaluation.run(run, dataclasses.replace(chosen, betas=betas))
     except UserError as error:  # Go on with the other runs.
       print(f'error: {error}', file=sys.stderr)
       status = error.status
   if rows:
-    print('nats per test image, mean ± standard error:')
+    print(f'nats per {chosen.split} image, mean ± standard error:')
     print(tables.table(rows))
   for row in rows:
     for doubt in tables.doubts(row):

@@ -34,6 +34,7 @@ def _known_columns(job: Job) -> dict:
     **dataclasses.asdict(job.config),
     'run': job.run.name,
     'method': job.config.baseline,
+    'split': 'test',
     **job.entropies,
     'num_samples': job.config.num_samples or 1,
     'device': provenance.device(),

@@ -13,8 +13,9 @@ from vae_info.runs.paths import Path
 def run(run: Run, options: Options | None = None) -> list[dict]:
   """Evaluates a finished run, and fits the classifiers that it lacks.
 
-  It also writes the rows into the run directory. If the options name a task or
-  betas, the other rows there stay.
+  It also writes the rows of test images into the run directory. If the options
+  name a task or betas, the other rows there stay. Rows of validation images are
+  only returned.
 
   Args:
     run: Locked meanwhile, so no other process may be using it.

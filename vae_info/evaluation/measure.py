@@ -12,16 +12,16 @@ from vae_info.runs.paths import Path
 
 
 def measure(run: Run, options: Options) -> list[dict]:
-  """Evaluates a run, and writes and returns its rows.
+  """Evaluates a run, and returns its rows. Those of test images are written.
 
   The caller must hold the run's lock; see `evaluation.run`.
   """
   store, tasks = open_store(run, options)
   fitted = {task: store.load_or_fit(task, options.classifier) for task in tasks}
-  test = store.dataset.test
+  split = getattr(store.dataset, options.split)
   facts = known_columns(run, store.dataset, options)
   # At all betas together, since their encoders share some layers.
-  parameters = curve.encode(store.points, test.images)
+  parameters = curve.encode(store.points, split.images)
   rows = []
   for point in store.points:
     codes = estimates.Codes(
@@ -33,9 +33,10 @@ def measure(run: Run, options: Options) -> list[dict]:
     )
     classifiers = {task: fitted[task][point.beta] for task in tasks}
     rows += rows_of_codes(
-      codes, test, classifiers, facts | {'beta': point.beta}
+      codes, split, classifiers, facts | {'beta': point.beta}
     )
-  write(run, rows, options)
+  if options.split == 'test':
+    write(run, rows, options)
   return rows
 
 
@@ -71,6 +72,7 @@ def known_columns(run: Run, dataset: Dataset, options: Options) -> dict:
     **run.facts,
     'run': run.name,
     'method': 'vae',
+    'split': options.split,
     'input_entropy': dataset.entropy_estimate if entropy is None else entropy,
     'num_samples': options.num_samples,
     'beta_trained': str(config.beta) if config.beta_range else None,

@@ -8,6 +8,8 @@ from typing import Any
 from vae_info.errors import UserError
 from vae_info.runs import Run
 
+SPLITS = ('test', 'validation')  # What an evaluation may be of.
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -60,6 +62,8 @@ class Options:
       spaced in log beta.
     num_samples: Codes of each image. Its R, D and C are averaged over them.
     batch_size: Images at once. It affects memory and speed alone.
+    split: The images to evaluate, 'test' or 'validation'. Rows of the latter
+      are returned, but not written into the run directory.
     entropy_estimate: H(X) in nats; None for the data set's published estimate.
     data_dir: As in `datasets.load`.
     cache_dir: As in `datasets.load`.
@@ -68,19 +72,25 @@ class Options:
       stored classifier may have any value for them.
 
   Raises:
-    UserError: An attribute of `classifier` is out of bounds.
+    UserError: The split is unknown, or an attribute of `classifier` is out of
+      bounds.
   """
 
   task: str | None = None
   betas: Sequence[float] | None = None
   num_samples: int = 4
   batch_size: int = 500
+  split: str = 'test'
   entropy_estimate: float | None = None
   data_dir: str | None = None
   cache_dir: str | None = None
   classifier: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def __post_init__(self):
+    if self.split not in SPLITS:
+      raise UserError(
+        f'unknown split {self.split!r}; expected one of {", ".join(SPLITS)}'
+      )
     self.settings(seed=0)  # Raises early, before anything slow.
 
   def settings(self, seed: int) -> Settings:
@@ -94,8 +104,11 @@ class Options:
   def satisfied_by(self, run: Run) -> bool:
     """Whether the run has rows for the task and betas that are named here.
 
-    Betas matter for a multi-beta model alone.
+    Betas matter for a multi-beta model alone. A run never has the rows of an
+    evaluation on validation images.
     """
+    if self.split != 'test':
+      return False
     rows = run.rows
     tasks = {row['task'] for row in rows}
     if not rows or self.task not in {None, *tasks}:

@@ -14,6 +14,7 @@ COLUMNS = (
   'run',  # Name of the run directory.
   'dataset',
   'binarization',
+  'split',  # The images that were evaluated: `test`.
   'task',  # Which labels: `digit` for MNIST.
   'method',  # `vae`, or a baseline's name.
   'encoder',
@@ -52,9 +53,14 @@ COLUMNS = (
   'version',  # Of the training.
 )
 
+# Columns that earlier versions lacked, and what their rows have.
+LATER = {'split': 'test'}
+
 
 def read(path: Path) -> list[dict]:
   """Reads the rows of one `evaluation.json`.
+
+  Rows of earlier versions get the columns `LATER`.
 
   Raises:
     UserError: The file is damaged, or another version wrote it.
@@ -62,6 +68,8 @@ def read(path: Path) -> list[dict]:
   try:
     rows = json.loads(path.read_text())['rows']
     for row in rows:
+      for name, value in LATER.items():
+        row.setdefault(name, value)
       missing = set(COLUMNS) - set(row)
       if missing:
         raise KeyError(f'no {sorted(missing)[0]}')
