@@ -31,6 +31,7 @@ _IDENTITY = (
   'seed',
   'noise',
   'classifier',
+  'variant',
 )
 
 
@@ -45,6 +46,8 @@ class Row:
     beta_trained: 'LOW:HIGH', the range of a multi-beta model, which was
       evaluated at `beta`; empty for all other rows.
     label_preference: (H(Y) - C) / (H(Y) R / H(X)).
+    information_lower: Bounds on I(X;Z) and I(Z;Y) are None in tables of earlier
+      versions, which lack the columns.
     noise: Standard deviation sigma of the noise on PCA's codes.
     damage: What is wrong with one of the row's numbers, which is then None;
       empty if all are good.
@@ -82,6 +85,18 @@ class Row:
   label_entropy: float | None
   input_entropy: float | None
   train_seconds: float | None
+  information_lower: float | None = None
+  information_lower_stderr: float | None = None
+  information_upper: float | None = None
+  information_upper_stderr: float | None = None
+  label_distortion_least: float | None = None
+  label_distortion_least_stderr: float | None = None
+  label_information_lower: float | None = None
+  label_information_lower_stderr: float | None = None
+  label_information_upper: float | None = None
+  label_information_upper_stderr: float | None = None
+  split: str = 'test'
+  variant: str = ''
   damage: str = ''
 
   @property
@@ -114,6 +129,12 @@ _COLUMNS = {
   for field in dataclasses.fields(Row)
   if field.name not in ('line', 'damage')
 }
+# Tables of earlier versions lack these columns.
+_LATER = {
+  field.name
+  for field in dataclasses.fields(Row)
+  if field.name in _COLUMNS and field.default is not dataclasses.MISSING
+}
 
 
 def read(path: pathlib.Path) -> list[Row]:
@@ -143,7 +164,7 @@ def read(path: pathlib.Path) -> list[Row]:
 
 def _check_columns(path, names):
   for name in _COLUMNS:
-    if names.count(name) != 1:
+    if names.count(name) != 1 and not (name in _LATER and name not in names):
       what = 'twice a' if name in names else 'no'
       raise UserError(
         f'{path}, line 1, has {what} column {name!r}; '
@@ -159,9 +180,10 @@ def _row(where, line, names, values) -> Row:
   for name in _NAMES:
     if not texts[name]:
       raise UserError(f'{where} (run {texts["run"]}): {name} is empty')
-  fields = {name: texts[name] for name in _COLUMNS}
+  fields = {name: texts[name] for name in _COLUMNS if name in texts}
   damages = []
-  for name, kind in _COLUMNS.items():
+  for name in fields:
+    kind = _COLUMNS[name]
     if kind is not str:
       fields[name], damage = _number(name, texts[name])
       damages.append(damage)

@@ -39,9 +39,13 @@ def test_rows_of_all_runs_are_gathered_and_written(tmp_path):
 
 def test_rows_of_earlier_versions_are_of_test_images(tmp_path):
   old = row(run='a')
-  del old['split']
+  for name in tables.LATER:
+    del old[name]
   put(tmp_path, 'a', old)
-  assert [r['split'] for r in tables.gather(tmp_path)] == ['test']
+  [read] = tables.gather(tmp_path)
+  assert tuple(sorted(read)) == tuple(sorted(tables.COLUMNS))
+  assert read['split'] == 'test'
+  assert read['information_lower'] is None
 
 
 def test_nothing_to_gather_is_an_error(tmp_path):

@@ -10,6 +10,9 @@ from vae_info.runs.paths import Path
 
 EVALUATION = 'evaluation.json'
 
+# Sizes of `--label_budgets`.
+LABEL_BUDGETS = (100, 1_000, 10_000)
+
 COLUMNS = (
   'run',  # Name of the run directory.
   'dataset',
@@ -29,6 +32,9 @@ COLUMNS = (
   'epochs',
   'kl_annealing_epochs',
   'step',  # Of the checkpoint that was evaluated.
+  'augmentation',  # Of training images; empty for none.
+  'target_rate',  # R that beta was adapted to; empty if beta was given.
+  'variant',  # Of the method; empty for the paper's.
   'precision',  # Of training; evaluation uses float32.
   'rate',
   'rate_stderr',
@@ -38,9 +44,25 @@ COLUMNS = (
   'distortion_stderr',
   'rate_plus_distortion',
   'rate_plus_distortion_stderr',
+  'information_lower',  # Bounds on I(X;Z).
+  'information_lower_stderr',
+  'information_lower_by',  # The estimator.
+  'information_upper',
+  'information_upper_stderr',
   'classifier',  # Family of c(y|z), on which C depends.
   'label_distortion',
   'label_distortion_stderr',
+  'label_distortion_least',  # C of the best mixture of classifiers.
+  'label_distortion_least_stderr',
+  *(
+    f'label_distortion_{labels}{end}'  # C with so few labels.
+    for labels in LABEL_BUDGETS
+    for end in ('', '_stderr')
+  ),
+  'label_information_lower',  # Bounds on I(Z;Y).
+  'label_information_lower_stderr',
+  'label_information_upper',
+  'label_information_upper_stderr',
   'label_accuracy',
   'label_accuracy_stderr',
   'label_entropy',  # H(Y) of the test labels.
@@ -54,7 +76,20 @@ COLUMNS = (
 )
 
 # Columns that earlier versions lacked, and what their rows have.
-LATER = {'split': 'test'}
+LATER: dict[str, str | None] = {
+  'split': 'test',
+  'augmentation': None,
+  'target_rate': None,
+  'variant': None,
+  **{
+    name: None
+    for name in COLUMNS
+    if name.startswith(('information_', 'label_information_'))
+    or (
+      name.startswith('label_distortion_') and name != 'label_distortion_stderr'
+    )
+  },
+}
 
 
 def read(path: Path) -> list[dict]:
