@@ -28,8 +28,8 @@ from vae_info.evaluation import classifiers, mixtures
 from vae_info.evaluation.options import Settings
 
 # Hidden layers of the larger networks.
-SIZES = ((500, 500, 500), (1000,))
-EPOCHS = 12  # At most; the rate is divided by 10 after each quarter.
+SIZES = ((500, 500, 500), (300, 300, 300))
+EPOCHS = 10  # At most; the rate is divided by 10 after each quarter.
 PATIENCE = 2  # Epochs without a lower C after which a fit ends.
 LEARNING_RATE = 1e-3
 BATCH_SIZE = 250
@@ -158,6 +158,14 @@ def log_probs(classifier, codes: np.ndarray, size: int = 2_000) -> np.ndarray:
   return np.concatenate(parts)
 
 
+def of_network(classifier, labelled: Labelled) -> Pair:
+  """A fitted network as a component."""
+  return (
+    log_probs(classifier, labelled.validation[0]),
+    log_probs(classifier, labelled.test[0]),
+  )
+
+
 def _network(labelled, hidden, settings) -> Pair:
   """Fits a network until C of validation codes rises."""
   count = len(labelled.train)
@@ -186,10 +194,10 @@ def _network(labelled, hidden, settings) -> Pair:
       waited += 1
     return waited >= PATIENCE
 
-  classifiers.fit(network, examples, chosen, f'{chosen.family}', after_epoch)
+  classifiers.fit(network, examples, chosen, chosen.family, after_epoch)
   for variable, value in zip(network.variables, kept, strict=True):
     variable.assign(value)
-  return log_probs(network, codes), log_probs(network, labelled.test[0])
+  return of_network(network, labelled)
 
 
 def _gaussians(labelled, codes, common) -> Pair:
@@ -197,29 +205,32 @@ def _gaussians(labelled, codes, common) -> Pair:
   size, classes = codes.shape[1], labelled.num_classes
   z = codes.astype(np.float64)
   counts = np.bincount(labelled.train, minlength=classes)
-  shares = np.eye(classes)[labelled.train] if classes <= MOST_CLASSES else None
   means = np.zeros([classes, size])
   np.add.at(means, labelled.train, z)
   means = (means + z.mean(axis=0)) / (counts + 1)[:, None]
   rest = z - means[labelled.train]
   pooled = rest.T @ rest / len(z) + 1e-6 * np.eye(size) * z.var()
   logs = [np.empty([len(part[0]), classes]) for part in _asked(labelled)]
+  inverse, volume = _whitening(pooled)
   for number in range(classes):
-    covariance = pooled
-    if shares is not None and not common:
+    if not common:
       own = rest[labelled.train == number]
       # As many more codes of the common covariance as there are dimensions.
       covariance = (own.T @ own + size * pooled) / (len(own) + size)
-    if number == 0 or covariance is not pooled:
-      factor = linalg.cholesky(covariance, lower=True)
-      inverse = linalg.solve_triangular(factor, np.eye(size), lower=True)
-      volume = np.log(np.diag(factor)).sum()
+      inverse, volume = _whitening(covariance)
     for part, out in zip(_asked(labelled), logs, strict=True):
       white = (part[0] - means[number]) @ inverse.T
       out[:, number] = math.log(counts[number] + 1) - volume
       out[:, number] -= 0.5 * np.square(white).sum(axis=1)
   first, second = (log_softmax(one, axis=1) for one in logs)
   return first, second
+
+
+def _whitening(covariance):
+  """The matrix that whitens, and ln of the volume that it removes."""
+  factor = linalg.cholesky(covariance, lower=True)
+  inverse = linalg.solve_triangular(factor, np.eye(len(factor)), lower=True)
+  return inverse, np.log(np.diag(factor)).sum()
 
 
 def _asked(labelled):
