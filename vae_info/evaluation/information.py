@@ -228,11 +228,12 @@ def tempered(
     return Bound('tempered', values)
   moved = sums.rows[0] + sums.columns[0] - sums.strata[0]
   whole = moved[used].mean()
-  with np.errstate(divide='ignore', invalid='ignore'):
-    # The mean of the last two terms is 0, whatever W is.
-    values[used] = (
-      sums.diagonal[0, used] - np.log(whole) + 1.0 - moved[used] / whole
-    )
+  if not whole > 0.0:  # No pair has any weight, so nothing is known of W.
+    return Bound('tempered', values, share=1.0)
+  # The mean of the last two terms is 0, whatever W is.
+  values[used] = (
+    sums.diagonal[0, used] - np.log(whole) + 1.0 - moved[used] / whole
+  )
   return Bound('tempered', values, float(sums.share[0]))
 
 

@@ -69,9 +69,9 @@ def measure(
     parts = np.split(sums.classes[0], ends[:-1], axis=1)
     for task, log_joint in zip(tasks, parts, strict=True):
       given = joint[task] / probabilities[:, None]  # p(y|x)
-      logs = log_joint - log_q[:, None]
       # Where p(y|x) is 0, p(y|z) may be too.
-      losses = -np.where(given > 0, given * logs, 0.0).sum(axis=1)
+      logs = np.where(given > 0, log_joint - log_q[:, None], 0.0)
+      losses = -(given * logs).sum(axis=1)
       prior = joint[task].sum(axis=0)
       entropy = -float(np.sum(prior * np.log(prior)))
       add(f'label_distortion {task}', losses)
