@@ -13,8 +13,14 @@ from typing import Any, ClassVar
 
 from vae_info.errors import UserError
 
-DATASETS = ('static_mnist', 'binarized_mnist', 'omniglot', 'omniglot_lake')
-BINARY_DATASETS = ('static_mnist', 'binarized_mnist')
+DATASETS = (
+  'static_mnist',
+  'binarized_mnist',
+  'omniglot',
+  'omniglot_lake',
+  'sprites',
+)
+BINARY_DATASETS = ('static_mnist', 'binarized_mnist', 'sprites')
 BINARIZATIONS = ('static', 'dynamic', 'threshold')
 # A test compares these with the dicts that hold the classes.
 ENCODERS = ('conv', 'iaf')
@@ -115,8 +121,8 @@ class Config:
     'static',
     'How intensities become pixels 0 and 1: "static" draws each pixel '
     'once; "dynamic" draws training images again for each step; "threshold" '
-    'gives 1 above 0.5. static_mnist and binarized_mnist are already binary '
-    'and take only "static".',
+    'gives 1 above 0.5. static_mnist, binarized_mnist and sprites are already '
+    'binary and take only "static".',
     BINARIZATIONS,
   )
   encoder: str = _network('conv', 'Encoder p(z|x)', ENCODERS)

@@ -66,6 +66,12 @@ def define_flags() -> None:
     'Images evaluated at once. Memory and speed depend on it; results do not.',
     lower_bound=1,
   )
+  flags.DEFINE_boolean(
+    'bounds',
+    True,
+    'Whether to bound I(X;Z) and I(Z;Y), and to fit the least C: a mixture of '
+    'classifiers. Takes about as long as the classifier; of test images only.',
+  )
   cli.define_entropy_estimate()
   cli.define_classifier_flags()
 
@@ -79,6 +85,7 @@ def main(argv):
     num_samples=FLAGS.num_samples,
     batch_size=FLAGS.eval_batch_size,
     split=FLAGS.split,
+    bounds=FLAGS.bounds,
     entropy_estimate=FLAGS.entropy_estimate,
     data_dir=FLAGS.data_dir,
     cache_dir=FLAGS.cache_dir,

@@ -13,6 +13,7 @@ from vae_info.datasets import (
   digit_attributes,
   omniglot,
   omniglot_lake,
+  sprites,
   static_mnist,
   tfds_images,
 )
@@ -194,9 +195,24 @@ def _load_binarized_mnist(data_dir, cache_dir):
   return _digits('binarized_mnist', binarized_mnist.read(data_dir, cache_dir))
 
 
+def _load_sprites(data_dir, cache_dir):
+  del data_dir, cache_dir  # They are drawn.
+  parts: dict[str, Any] = {
+    split: Split(*content) for split, content in sprites.read().items()
+  }
+  return Dataset(
+    name='sprites',
+    num_classes=sprites.NUM_CLASSES,
+    entropy_estimate=sprites.world().entropy,
+    entropy_source='exact',
+    **parts,
+  )
+
+
 _BINARY = {
   'static_mnist': _load_static_mnist,
   'binarized_mnist': _load_binarized_mnist,
+  'sprites': _load_sprites,
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from vae_info import datasets
 from vae_info.datasets import Dataset
-from vae_info.evaluation import curve, estimates, heads, stored
+from vae_info.evaluation import curve, estimates, heads, sandwich, stored
 from vae_info.evaluation.options import Options
 from vae_info.runs import Run, rows as tables
 from vae_info.runs.paths import Path
@@ -24,7 +24,7 @@ def measure(run: Run, options: Options) -> list[dict]:
   facts = known_columns(run, store.dataset, options)
   # At all betas together, since their encoders share some layers.
   parameters = curve.encode(store.points, split.images)
-  rows = []
+  rows, details = [], []
   for point in store.points:
     codes = estimates.Codes(
       point.model,
@@ -34,11 +34,12 @@ def measure(run: Run, options: Options) -> list[dict]:
       run.config.seed,
     )
     classifiers = {task: fitted[task][point.beta] for task in tasks}
-    rows += rows_of_codes(
-      codes, split, classifiers, facts | {'beta': point.beta}
-    )
+    new = rows_of_codes(codes, split, classifiers, facts | {'beta': point.beta})
+    if options.bounds and options.split == 'test':
+      details += add_bounds(new, store, codes, classifiers)
+    rows += new
   if options.split == 'test':
-    write(run, rows, options)
+    write(run, rows, details, options)
   return rows
 
 
@@ -140,8 +141,57 @@ def label_values(
   return values
 
 
-def write(run: Run, rows: list[dict], options: Options) -> None:
-  """Writes the rows into the run directory.
+def add_bounds(
+  rows: list[dict],
+  store: stored.Store,
+  codes: estimates.Codes,
+  classifiers: Mapping[str, stored.Fitted],
+) -> list[dict]:
+  """Adds the columns of bounds and of least C to the rows of one beta.
+
+  They stay empty for a task that shares its classifier, and for one whose
+  classifier is given more than the code.
+
+  Args:
+    rows: A row for each task.
+    store: Has the encoder's parameters of training images.
+    codes: The codes of the test images.
+    classifiers: The classifier of each task, at this beta.
+
+  Returns:
+    For each such row, what `evaluation.json` keeps beside it.
+  """
+  dataset, beta = store.dataset, rows[0]['beta']
+  [here] = [point for point in store.points if point.beta == beta]
+  images = dataset.validation.images
+  parameters = {
+    'train': store.parameters[beta],
+    'validation': estimates.encode(here.model, images, codes.batch_size),
+    'test': codes.parameters,
+  }
+  point = sandwich.Point.of(here.model, parameters, dataset, codes.seed)
+  details = []
+  for row in rows:
+    task = row['task']
+    alone = not isinstance(classifiers[task].classifier, heads.Head)
+    if not alone or dataset.test.given.get(task):
+      continue
+    found = point.bound(task)
+    smallest = point.least(task, classifiers[task], found)
+    labels = dataset.test.labels[task]
+    row |= sandwich.columns(labels, smallest, found, point.splits['test'].rates)
+    details.append(
+      {'beta': beta, 'task': task}
+      | sandwich.dimensions(point)
+      | sandwich.details(labels, smallest, found)
+    )
+  return details
+
+
+def write(
+  run: Run, rows: list[dict], details: list[dict], options: Options
+) -> None:
+  """Writes the rows and their details into the run directory.
 
   If the options name a task or betas, the other rows there stay.
   """
@@ -149,4 +199,7 @@ def write(run: Run, rows: list[dict], options: Options) -> None:
     new = {(row['beta'], row['task']) for row in rows}
     old = [row for row in run.rows if (row['beta'], row['task']) not in new]
     rows = sorted(old + rows, key=lambda row: (row['beta'], row['task']))
-  run.write_rows(rows)
+    kept = {(row['beta'], row['task']) for row in old}
+    before = [d for d in run.details if (d.get('beta'), d.get('task')) in kept]
+    details = before + details
+  run.write_rows(rows, details)

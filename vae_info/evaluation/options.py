@@ -66,6 +66,8 @@ class Options:
     batch_size: Images at once. It affects memory and speed alone.
     split: The images to evaluate, 'test' or 'validation'. Rows of the latter
       are returned, but not written into the run directory.
+    bounds: Whether to bound I(X;Z) and I(Z;Y), and to fit the least C. Both are
+      of test images alone.
     entropy_estimate: H(X) in nats; None for the data set's published estimate.
     data_dir: As in `datasets.load`.
     cache_dir: As in `datasets.load`.
@@ -83,6 +85,7 @@ class Options:
   num_samples: int = 4
   batch_size: int = 500
   split: str = 'test'
+  bounds: bool = True
   entropy_estimate: float | None = None
   data_dir: str | None = None
   cache_dir: str | None = None

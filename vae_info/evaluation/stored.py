@@ -151,7 +151,7 @@ class Store:
   def _examples(self, task, point):
     draw = estimates.make_draw(
       point.model,
-      self._parameters[point.beta],
+      self.parameters[point.beta],
       self.settings.seed,
       'classifier codes',
       self.dataset.train.given.get(task, ()),
@@ -166,7 +166,7 @@ class Store:
     )
 
   @functools.cached_property
-  def _parameters(self) -> dict[float, np.ndarray]:
+  def parameters(self) -> dict[float, np.ndarray]:
     """The encoder's parameters by beta, `[N, P]` each, shared by all tasks."""
     return curve.encode(self.points, self.dataset.train.images)
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -242,11 +243,25 @@ class Run:
     except UserError:
       return []
 
-  def write_rows(self, new: list[dict]) -> None:
-    """Replaces the rows; a column that a row lacks becomes None."""
+  @property
+  def details(self) -> list[dict]:
+    """What an evaluation found beside the rows, for each beta and task."""
+    found = read_json(self.path / rows.EVALUATION).get('details')
+    return found if isinstance(found, list) else []
+
+  def write_rows(self, new: list[dict], details: Sequence[dict] = ()) -> None:
+    """Replaces the rows; a column that a row lacks becomes None.
+
+    Args:
+      new: The rows.
+      details: What else to keep with them; each has a `beta` and a `task`.
+    """
     whole = [{name: row.get(name) for name in rows.COLUMNS} for row in new]
+    content: dict = {'rows': whole}
+    if details:
+      content['details'] = list(details)
     write_atomically(
-      self.path / rows.EVALUATION, json.dumps({'rows': whole}, indent=2) + '\n'
+      self.path / rows.EVALUATION, json.dumps(content, indent=2) + '\n'
     )
 
   @property

@@ -1,0 +1,280 @@
+"""Bounds on I(X;Z) from densities, each with a standard error, in nats.
+
+Every function returns a `Bound`: one value for each image, whose mean is the
+bound and whose spread gives its standard error. Codes are one draw for each
+image from p(z|x), which is known; images are independent.
+
+From above, for any density m that the images had no part in:
+
+    I(X;Z) <= E ln p(z|x) / m(z).                                (`upper`)
+
+From below, with K images [1]; at most ln K:
+
+    I(X;Z) >= E ln p(z_i|x_i) / mean_j p(z_i|x_j).               (`infonce`)
+
+From below, beyond ln K, with f(z, x) = alpha ln p(z|x) - ln b(z) for any b that
+the images had no part in, and w_ij = exp f(z_i, x_j):
+
+    I(X;Z) >= E f(z_i, x_i) - ln W,    W = mean of w over i != j (`tempered`)
+
+This is the bound of Donsker and Varadhan [2] for the critic f. With r = p / a
+for a density a, b = a^alpha. b(z) close to the mean of p(z|x)^alpha is better.
+Then W is close to 1, and the bound differs little from its unbiased form [3],
+E f + 1 - W. -ln W itself is biased upward by about half its variance.
+
+Within strata of the label the same gives I(X;Z|Y), where all strata share one
+W. If Y depends on Z through X alone,
+
+    I(X;Z) = I(Z;Y) + I(X;Z|Y) >= H(Y) - C + I(X;Z|Y),
+    I(Z;Y) = I(X;Z) - I(X;Z|Y).
+
+Standard errors are of pairs: if u_i is the mean of w over the images beside
+code i, and v_i that over the codes beside image i, image i moves the bound by
+f_i - (u_i + v_i) / W. Intervals from them are asymptotic: no sample excludes
+rare pairs of much weight. So a bound counts only if it `holds`.
+
+#### References
+
+[1]: Aaron van den Oord, Yazhe Li and Oriol Vinyals. Representation learning
+     with contrastive predictive coding. _arXiv 1807.03748_, 2018.
+[2]: Monroe Donsker and S. R. Srinivasa Varadhan. Asymptotic evaluation of
+     certain Markov process expectations. _Comm. Pure Appl. Math._, 1983.
+[3]: Ben Poole et al. On variational bounds of mutual information. _ICML_, 2019.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from vae_info.evaluation.pairwise import Gaussians, Kernel, pair_sums
+
+MOST_STDERR = 0.1  # Nats.
+MOST_SHARE = 0.05  # Of the sum of all pairs that one pair may have.
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+  """A bound in nats. It is the mean of `values`.
+
+  Attributes:
+    name: The estimator.
+    values: What each image contributes, float64 `[N]`.
+    share: The largest part of a sum over pairs that one pair has.
+  """
+
+  name: str
+  values: np.ndarray
+  share: float = 0.0
+
+  @property
+  def mean(self) -> float:
+    return float(self.values.mean())
+
+  @property
+  def stderr(self) -> float:
+    """The standard error; 0 for one image."""
+    if len(self.values) < 2:
+      return 0.0
+    return float(self.values.std(ddof=1) / np.sqrt(len(self.values)))
+
+  @property
+  def holds(self) -> bool:
+    """Whether the error is small, and no pair alone makes the bound."""
+    return bool(
+      np.isfinite(self.mean)
+      and self.stderr <= MOST_STDERR
+      and self.share <= MOST_SHARE
+    )
+
+  def __str__(self):
+    return f'{self.mean:.3f} ± {self.stderr:.3f} ({self.name})'
+
+
+def upper(
+  log_probs: np.ndarray, log_densities: np.ndarray, name: str = 'rate'
+) -> Bound:
+  """An upper bound: E ln p(z|x) / m(z).
+
+  Args:
+    log_probs: ln p(z_i|x_i), `[N]`.
+    log_densities: ln m(z_i), `[N]`.
+    name: Of the density m.
+  """
+  return Bound(name, log_probs - log_densities)
+
+
+def strata(labels: np.ndarray | None, count: int) -> list[np.ndarray]:
+  """Indices of the images of each class, for classes of at least two.
+
+  Without labels all `count` images are one stratum.
+  """
+  if labels is None:
+    return [np.arange(count)]
+  order = np.argsort(labels, kind='stable')
+  ends = np.flatnonzero(np.diff(labels[order])) + 1
+  return [part for part in np.split(order, ends) if len(part) > 1]
+
+
+def infonce(
+  codes: np.ndarray, gaussians: Gaussians, labels: np.ndarray | None = None
+) -> Bound:
+  """InfoNCE with p(z|x) known, a lower bound of at most ln N.
+
+  Args:
+    codes: A code of each image, `[N, L]`.
+    gaussians: p(z|x) of the images.
+    labels: If given, the bound is on I(X;Z|Y): in each class, of at most ln of
+      its number of images.
+  """
+  values = np.zeros(len(codes))
+  kernel = Kernel.tempered(1.0)
+  for part in strata(labels, len(codes)):
+    z, some = codes[part], gaussians[part]
+    log_probs = some.log_prob(z)
+    # Relative to each code's own image, no sum under- or overflows.
+    rows = pair_sums(z, some, kernel, log_probs[None]).rows[0] + 1.0
+    references = (log_probs + np.log(rows))[None]
+    columns = pair_sums(z, some, kernel, references).columns[0] + 1.0 / rows
+    values[part] = np.log(len(part)) - np.log(rows) - (columns - 1.0)
+  return Bound('InfoNCE', values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+  """What `tempered` needs of all pairs, for R references at once.
+
+  Attributes:
+    diagonal: f(z_i, x_i), `[R, n]`; 0 for codes without a stratum.
+    rows: u_i, `[R, n]`.
+    columns: v_j, `[R, m]`.
+    strata: The mean of w in the stratum of each code, `[R, n]`.
+    used: Whether a code is in a stratum, bool `[n]`.
+    share: The largest pair's part of the sum, `[R]`.
+  """
+
+  diagonal: np.ndarray
+  rows: np.ndarray
+  columns: np.ndarray
+  strata: np.ndarray
+  used: np.ndarray
+  share: np.ndarray
+
+
+def pairs(
+  codes: np.ndarray,
+  gaussians: Gaussians,
+  alpha: float,
+  log_references: np.ndarray,
+  labels: np.ndarray | None = None,
+) -> Pairs:
+  """Sums w over pairs of a code and another image of its stratum.
+
+  Args:
+    codes: Codes of the first n images, `[n, L]`.
+    gaussians: p(z|x) of m >= n images.
+    alpha: The exponent, above 0 and at most 1.
+    log_references: ln b(z_i), nats, `[R, n]`.
+    labels: Classes of the m images, which are the strata; None for one stratum.
+  """
+  count, images = len(codes), len(gaussians)
+  log_probs = gaussians[:count].log_prob(codes)
+  diagonal = alpha * log_probs - log_references
+  # A constant in b leaves the bound alone, and keeps w near 1.
+  kernel = Kernel.tempered(alpha)
+  sizes = len(log_references), count
+  rows, means = np.zeros(sizes), np.zeros(sizes)
+  columns = np.zeros([len(log_references), images])
+  used = np.zeros(count, bool)
+  largest = np.zeros(len(log_references))
+  for part in strata(labels, images):
+    mine = part[part < count]  # They come first, since `part` is sorted.
+    if not len(mine):
+      continue
+    sums = pair_sums(
+      codes[mine], gaussians[part], kernel, log_references[:, mine]
+    )
+    others = len(part) - 1
+    rows[:, mine] = sums.rows / others
+    means[:, mine] = (sums.rows.mean(axis=1) / others)[:, None]
+    columns[:, part] = sums.columns / max(1, len(mine) - 1)
+    largest = np.maximum(largest, sums.largest / others)
+    used[mine] = True
+  with np.errstate(invalid='ignore', divide='ignore'):
+    share = largest / rows.sum(axis=1)
+  return Pairs(np.where(used, diagonal, 0.0), rows, columns, means, used, share)
+
+
+def tempered(
+  codes: np.ndarray,
+  gaussians: Gaussians,
+  alpha: float,
+  log_references: np.ndarray,
+  labels: np.ndarray | None = None,
+) -> Bound:
+  """The tempered bound, from below; beyond the logarithm of N images.
+
+  Args:
+    codes: A code of each image, `[N, L]`.
+    gaussians: p(z|x) of the images.
+    alpha: The exponent, above 0 and at most 1.
+    log_references: ln b(z_i), nats, `[N]`.
+    labels: If given, the bound is on I(X;Z|Y).
+  """
+  sums = pairs(codes, gaussians, alpha, log_references[None], labels)
+  values = np.zeros(len(codes))
+  used = sums.used
+  if not used.any():  # No two images have the same label.
+    return Bound('tempered', values)
+  moved = sums.rows[0] + sums.columns[0] - sums.strata[0]
+  whole = moved[used].mean()
+  if not whole > 0.0:  # No pair has any weight, so nothing is known of W.
+    return Bound('tempered', values, share=1.0)
+  # The mean of the last two terms is 0, whatever W is.
+  values[used] = (
+    sums.diagonal[0, used] - np.log(whole) + 1.0 - moved[used] / whole
+  )
+  return Bound('tempered', values, float(sums.share[0]))
+
+
+def expected(sums: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
+  """The bound of each reference, and its error if there were `count` images.
+
+  For choosing a reference: the codes may be of a part of the images.
+
+  Returns:
+    (bounds, standard errors), `[R]` each.
+  """
+  used = sums.used
+  whole = sums.rows[:, used].mean(axis=1)
+  diagonal = sums.diagonal[:, used]
+  ratio = (sums.rows - sums.strata)[:, used] / whole[:, None]
+  with np.errstate(divide='ignore', invalid='ignore'):
+    values = used.mean() * (diagonal.mean(axis=1) - np.log(whole))
+    spread = (diagonal - ratio).var(axis=1)
+    spread += (sums.columns / whole[:, None]).var(axis=1)
+  return values, np.sqrt(spread / count)
+
+
+def together(name: str, *bounds: Bound | np.ndarray) -> Bound:
+  """The sum of bounds on the parts of one quantity, of the same images."""
+  parts = [b if isinstance(b, Bound) else Bound('', b) for b in bounds]
+  return Bound(
+    name,
+    np.sum([part.values for part in parts], axis=0),
+    max(part.share for part in parts),
+  )
+
+
+def choose(
+  candidates: Sequence[tuple[float, float]], most: float = MOST_STDERR
+) -> int | None:
+  """The candidate (bound, error) of the greatest bound - 2 errors, or None.
+
+  Those whose error is above `most` do not count.
+  """
+  best, found = -np.inf, None
+  for number, (value, stderr) in enumerate(candidates):
+    if stderr <= most and value - 2 * stderr > best:
+      best, found = value - 2 * stderr, number
+  return found

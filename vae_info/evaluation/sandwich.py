@@ -1,0 +1,274 @@
+"""From a model and a data set to bounds on I(X;Z) and I(Z;Y), and least C.
+
+The bounds need p(z|x) as a diagonal Gaussian, which may go through one flow
+that is the same for every image: I(X;Z) is that of the codes before the flow.
+Of any other encoder there is the rate from above, and the least C.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vae_info import datasets, randomness
+from vae_info.datasets import Dataset
+from vae_info.evaluation import bounds, estimates, information, least
+from vae_info.evaluation.bounds import Encodings, Information
+from vae_info.evaluation.information import Bound
+from vae_info.evaluation.least import Labelled, Least, Pair
+from vae_info.evaluation.pairwise import Gaussians
+from vae_info.evaluation.stored import Fitted
+from vae_info.networks.protocols import FlowEncoder, Networks
+
+tfd = tfp.distributions
+
+# A dimension is active if the mean of its code varies more than this; Burda,
+# Grosse and Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016.
+ACTIVE = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+  """What is known of one split's images, and one code of each.
+
+  Attributes:
+    gaussians: p(z|x) before any flow; None if it is not Gaussian.
+    base: The codes before any flow, float32 `[N, L]`.
+    codes: The codes, float32 `[N, L]`.
+    log_marginals: ln m(z) of the codes before any flow, nats, `[N]`.
+    rates: ln p(z|x) / m(z), nats, `[N]`.
+  """
+
+  gaussians: Gaussians | None
+  base: np.ndarray
+  codes: np.ndarray
+  log_marginals: np.ndarray
+  rates: np.ndarray
+
+  def of(self, labels: np.ndarray) -> Encodings:
+    """With the labels of a task. The encoder must be Gaussian."""
+    assert self.gaussians is not None
+    return Encodings(self.gaussians, self.base, labels, self.log_marginals)
+
+
+def encode(
+  model: Networks, parameters: np.ndarray, seed: int, purpose: str
+) -> Encoded:
+  """Draws a code of each image.
+
+  Args:
+    model: The networks at one beta.
+    parameters: The encoder's parameters, `[N, P]`.
+    seed: Determines the draws, together with `purpose`.
+    purpose: What the codes are for.
+  """
+  encoder, flow = model.encoder, None
+  if isinstance(encoder, FlowEncoder):
+    encoder, flow = encoder.base, encoder.flow()
+  whole = encoder.distribution(tf.constant(parameters))
+  base = whole.sample(seed=randomness.stateless_seed(seed, purpose, 0))
+
+  @tf.function
+  def push(base, parameters):
+    codes, change = base, 0.0
+    if flow is not None:
+      codes = flow.forward(base)
+      change = flow.forward_log_det_jacobian(base, 1)
+    marginals = model.marginal().log_prob(codes) + change
+    rates = encoder.distribution(parameters).log_prob(base) - marginals
+    return tf.concat([codes, marginals[:, None], rates[:, None]], axis=1)
+
+  values = estimates.map_batches(push, 500, base, parameters)
+  return Encoded(
+    gaussians(whole), base.numpy(), values[:, :-2], values[:, -2], values[:, -1]
+  )
+
+
+def gaussians(encoding: tfd.Distribution) -> Gaussians | None:
+  """Means and scales of diagonal Gaussians; None if it is anything else."""
+  inner = getattr(encoding, 'distribution', None)
+  independent = isinstance(encoding, tfd.Independent) and isinstance(
+    inner, tfd.Normal
+  )
+  if not independent and not isinstance(encoding, tfd.MultivariateNormalDiag):
+    return None
+  return Gaussians(encoding.mean().numpy(), encoding.stddev().numpy())
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+  """A model at one beta, and the encodings of all splits.
+
+  Attributes:
+    model: The networks at one beta.
+    parameters: The encoder's parameters of training images, `[N, P]`.
+    splits: What is known of each split, by its name.
+    dataset: The images' labels.
+    seed: Determines all draws.
+  """
+
+  model: Networks
+  parameters: np.ndarray
+  splits: Mapping[str, Encoded]
+  dataset: Dataset
+  seed: int
+
+  @classmethod
+  def of(
+    cls,
+    model: Networks,
+    parameters: Mapping[str, np.ndarray],
+    dataset: Dataset,
+    seed: int,
+  ) -> 'Point':
+    """Draws codes of all splits from the encoder's parameters of each."""
+    purposes = {
+      'train': 'classifier codes',
+      'validation': 'validation codes',
+      'test': 'evaluation codes',  # The first of those that give R and C.
+    }
+    splits = {
+      name: encode(model, parameters[name], seed, purpose)
+      for name, purpose in purposes.items()
+    }
+    return cls(model, parameters['train'], splits, dataset, seed)
+
+  def labels(self, split: str, task: str) -> np.ndarray:
+    return getattr(self.dataset, split).labels[task]
+
+  def bound(self, task: str) -> Information | None:
+    """The bounds for one task; None if the encoder is not Gaussian."""
+    if any(split.gaussians is None for split in self.splits.values()):
+      return None
+    train, validation, test = (
+      split.of(self.labels(name, task)) for name, split in self.splits.items()
+    )
+    return bounds.measure(
+      train, validation, test, self.dataset.num_classes[task], self.seed
+    )
+
+  def least(
+    self, task: str, fitted: Fitted, found: Information | None
+  ) -> Least:
+    """The least C of a task.
+
+    Args:
+      task: The labels.
+      fitted: The paper's classifier, which is part of the mixture.
+      found: The bounds, whose aggregate posteriors are part of it too.
+    """
+    rows = slice(0, bounds.ROWS)
+    labelled = Labelled(
+      estimates.make_draw(
+        self.model, self.parameters, self.seed, 'codes of larger classifiers'
+      ),
+      self.labels('train', task),
+      (
+        self.splits['validation'].codes[rows],
+        self.labels('validation', task)[rows],
+      ),
+      (self.splits['test'].codes, self.labels('test', task)),
+      self.dataset.num_classes[task],
+    )
+    known = {
+      fitted.settings.family: least.of_network(fitted.classifier, labelled)
+    }
+    if found is not None:
+      known |= posteriors(found)
+    return least.fit(labelled, known, fitted.settings)
+
+
+def posteriors(found: Information) -> dict[str, Pair]:
+  """Components of least C: the label's posterior at each bandwidth in use."""
+  seen, asked = found.validation, found.test
+  return {
+    f'aggregate posterior, variance times {1 / kernel.power:g}': (
+      least.posterior(seen.sums.classes[seen.kernels.index(kernel)]),
+      least.posterior(asked.sums.classes[asked.kernels.index(kernel)]),
+    )
+    for kernel in asked.kernels
+    if kernel.is_density
+  }
+
+
+def columns(
+  labels: np.ndarray,
+  smallest: Least,
+  found: Information | None,
+  rates: np.ndarray | None,
+) -> dict[str, float | str | None]:
+  """The columns of the bounds and of least C.
+
+  Args:
+    labels: Of the test images, int `[N]`.
+    smallest: The least C.
+    found: The bounds; None if the encoder is not Gaussian.
+    rates: ln p(z|x) / m(z), nats, `[N]`, for an encoder that is not Gaussian;
+      None without a marginal.
+  """
+  entropy = datasets.label_entropy(labels)
+  result: dict[str, float | str | None] = {}
+  result |= _column(
+    'label_distortion_least', Bound('', smallest.losses)
+  ) | _column('label_information_lower', Bound('', entropy - smallest.losses))
+  if found is None:
+    if rates is not None:
+      result |= _column('information_upper', Bound('rate', rates))
+    return result
+  lower = found.lower(entropy, smallest.losses, smallest.validation)
+  result |= _column('information_lower', lower)
+  result |= {'information_lower_by': lower.name}
+  result |= _column('information_upper', found.upper)
+  result |= _column('label_information_upper', found.label_upper(entropy))
+  return result
+
+
+def _column(name, bound):
+  return {name: bound.mean, f'{name}_stderr': bound.stderr}
+
+
+def details(
+  labels: np.ndarray, smallest: Least, found: Information | None
+) -> dict:
+  """Every estimator's value, and the weights in the mixture of least C."""
+  result: dict = {'least_weights': smallest.weights}
+  if found is not None:
+    entropy = datasets.label_entropy(labels)
+    lowers = [*found.lowers, found.strata(entropy, smallest.losses)]
+    result |= {
+      'information_upper': [_described(bound) for bound in found.uppers],
+      'information_lower': [_described(bound) for bound in lowers],
+      'information_lower_given_label': _described(found.conditional),
+    }
+  return result
+
+
+def _described(bound: information.Bound) -> dict:
+  return {
+    'estimator': bound.name,
+    'nats': bound.mean,
+    'stderr': bound.stderr,
+    'largest_share_of_a_pair': bound.share,
+  }
+
+
+def dimensions(point: Point) -> dict:
+  """Active dimensions; and rates of each, if dimensions are independent.
+
+  They are independent if both p(z|x) and m(z) are diagonal Gaussians.
+  """
+  test = point.splits['test']
+  if test.gaussians is None:
+    return {}
+  result: dict = {
+    'active_dimensions': int(np.sum(test.gaussians.means.var(axis=0) > ACTIVE))
+  }
+  marginal = gaussians(point.model.marginal())
+  if marginal is not None and not isinstance(point.model.encoder, FlowEncoder):
+    encoding = tfd.Normal(test.gaussians.means, test.gaussians.scales)
+    prior = tfd.Normal(marginal.means, marginal.scales)
+    rates = encoding.log_prob(test.base) - prior.log_prob(test.base)
+    result['rates_of_dimensions'] = rates.numpy().mean(axis=0).tolist()
+  return result

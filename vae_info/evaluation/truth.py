@@ -1,0 +1,91 @@
+"""True information of an encoder in a finite world, where p(x, y) is known.
+
+Sums over images are exact. Integrals over codes are means over draws: some of
+every image, weighted with p(x). So only the draws make an error.
+
+    q(z) = sum_x p(x) p(z|x)                 I(X;Z) = E ln p(z|x) / q(z)
+    p(y|z) = sum_x p(x, y) p(z|x) / q(z)     I(Z;Y) = E ln p(y|z) / p(y)
+
+The Bayes C is -E ln p(y|z): no classifier has a lower one. Imports no
+TensorFlow.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from vae_info.evaluation.pairwise import Gaussians, Kernel, log_sums
+
+DRAWS = 4  # Codes of each image.
+
+
+@dataclasses.dataclass(frozen=True)
+class Exact:
+  """A number that is exact but for the draws of codes, nats."""
+
+  mean: float
+  stderr: float
+
+
+def measure(
+  gaussians: Gaussians,
+  probabilities: np.ndarray,
+  joint: Mapping[str, np.ndarray],
+  rng: np.random.Generator,
+  log_marginal: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> dict[str, Exact]:
+  """The truth about an encoder.
+
+  Args:
+    gaussians: p(z|x) of all M images, before any flow.
+    probabilities: p(x), `[M]`.
+    joint: p(x, y) of each task, `[M, C]`.
+    rng: Draws the codes.
+    log_marginal: ln m(z), `[n, L] -> [n]`, if there is a marginal.
+
+  Returns:
+    `information` I(X;Z); of each task `information TASK` I(Z;Y) and
+    `label_distortion TASK`, the Bayes C; and `divergence` KL(q||m).
+  """
+  tasks = [*joint]
+  weights = np.concatenate([joint[task] for task in tasks], axis=1)
+  ends = np.cumsum([joint[task].shape[1] for task in tasks])
+  nothing = np.zeros(len(gaussians), int)
+  drawn: dict[str, list[np.ndarray]] = {}
+
+  def add(name, values):
+    drawn.setdefault(name, []).append(values)
+
+  for _ in range(DRAWS):
+    codes = gaussians.draw(rng)
+    kernel = Kernel.tempered(1.0)
+    sums = log_sums(codes, gaussians, [kernel], weights, nothing, keep=1)
+    # Each task's classes sum to q(z), so all columns do so many times.
+    log_q = sums.total[0] - np.log(len(tasks))
+    add('information', gaussians.log_prob(codes) - log_q)
+    if log_marginal is not None:
+      add('divergence', log_q - log_marginal(codes))
+    parts = np.split(sums.classes[0], ends[:-1], axis=1)
+    for task, log_joint in zip(tasks, parts, strict=True):
+      given = joint[task] / probabilities[:, None]  # p(y|x)
+      # Where p(y|x) is 0, p(y|z) may be too.
+      logs = np.where(given > 0, log_joint - log_q[:, None], 0.0)
+      losses = -(given * logs).sum(axis=1)
+      prior = joint[task].sum(axis=0)
+      entropy = -float(np.sum(prior * np.log(prior)))
+      add(f'label_distortion {task}', losses)
+      add(f'information {task}', entropy - losses)
+  return {
+    name: _weighted(np.stack(values), probabilities)
+    for name, values in drawn.items()
+  }
+
+
+def _weighted(values, probabilities):
+  """The mean over images of `[S, M]` draws; only draws vary."""
+  variances = values.var(axis=0, ddof=1) / len(values)
+  return Exact(
+    float(values.mean(axis=0) @ probabilities),
+    float(np.sqrt(variances @ probabilities**2)),
+  )
