@@ -27,7 +27,7 @@ ROOMS = {
   'datasets': {'errors', 'config'},
   'networks': BASICS,
   'runs': BASICS | {'machine', 'networks'},
-  'devices': {'errors'},
+  'devices': {'errors', 'machine'},
   'loop': BASICS | {'runs', 'devices'},
   'training': BASICS | PAPER | LEARNING,
   'evaluation': BASICS | PAPER | LEARNING,
