@@ -47,13 +47,24 @@ def seconds(function, repeats: int = 5) -> float:
 
 
 def peak() -> float:
-  """Floating-point operations per second of a 4096 x 4096 float32 product."""
+  """Floating-point operations per second of 4096 x 4096 float32 products.
+
+  Each core has a product of its own, as each has its share of a step.
+  """
   import tensorflow as tf
 
-  size = 4096
-  a = tf.random.stateless_normal([size, size], [0, 0])
-  product = tf.function(lambda: tf.reduce_sum(tf.matmul(a, a)))
-  return 2 * size**3 / seconds(lambda: product().numpy())
+  from vae_info.devices import share_cores
+
+  size, cores = 4096, share_cores()
+  factors = [
+    tf.random.stateless_normal([size] * 2, [0, i]) for i in range(cores)
+  ]
+
+  @tf.function
+  def products():
+    return tf.add_n([tf.reduce_sum(tf.matmul(a, a)) for a in factors])
+
+  return 2 * cores * size**3 / seconds(lambda: products().numpy())
 
 
 def count_operations(graph) -> float:
@@ -88,13 +99,14 @@ class Step:
 
     from vae_info import datasets, loop, training
     from vae_info.config import Config
+    from vae_info.devices import share_cores
     from vae_info.networks import model as models
 
     self.config = Config(steps=10_000, **kwargs)
     self.images = datasets.load('static_mnist').train.images[:5000]
     data = self.images
     schedule = loop.Schedule.of(self.config, len(data))
-    execution = loop.Execution()
+    execution = loop.Execution(shards=share_cores())
     with execution.strategy.scope():
       self.model = models.build(self.config, data)
       optimizer = loop.make_optimizer(schedule, self.model.trainable_variables)

@@ -177,7 +177,7 @@ class _Weights:
       function = part.func
       options = {'block': part.keywords['block_size']}
     name = function.__name__.removesuffix('_v2')
-    if name in ('leaky_relu', 'gated', 'flatten', *_BLOCKS):
+    if name in ('swish', 'gated', 'flatten', *_BLOCKS):
       return [{'op': name, 'options': options}]
     if x.shape != y.shape and len(y.shape) == 4:  # layers.to_shape
       return [{'op': 'to_shape', 'options': {'shape': list(y.shape[1:])}}]

@@ -135,9 +135,9 @@ class Function(nn.Module):
     return self.function(x, **self.options)
 
 
-def leaky_relu(x):
-  """With the slope of `tf.nn.leaky_relu`."""
-  return functional.leaky_relu(x, 0.2)
+def swish(x):
+  """TensorFlow's name of SiLU."""
+  return functional.silu(x)
 
 
 def gated(x):
@@ -186,7 +186,7 @@ LAYERS = {
 FUNCTIONS = {
   function.__name__: function
   for function in (
-    leaky_relu,
+    swish,
     gated,
     flatten,
     to_shape,
@@ -247,7 +247,8 @@ class Causal(nn.Module):
     self.out = build.part(parts['out'])
 
   def forward(self, images, context):
-    x = self.first(2.0 * functional.pixel_unshuffle(images, 2) - 1.0)
+    early, late = context.chunk(2, 1)
+    x = self.first(2.0 * functional.pixel_unshuffle(images, 2) - 1.0) + early
     for layer in self.hidden:
-      x = x + leaky_relu(layer(x))
-    return self.out(leaky_relu(x + context))
+      x = x + swish(layer(x))
+    return self.out(swish(x + late))

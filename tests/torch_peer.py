@@ -7,7 +7,7 @@ JSON, which `tests/peer.py` writes. The answer is a line of JSON: the number of
 weights, and R and D of a given batch, noise and weights. Each further line is a
 number of steps. The answer is how many seconds one of them took.
 
-It does what PyTorch is fastest at: channels last, fused Adam, the gradients'
+It does what PyTorch is fastest at: channels last, fused AdamW, the gradients'
 norm by `foreach`, and `torch.compile` if the spec asks. `torch_networks.py` has
 the networks.
 """
@@ -69,7 +69,7 @@ def make_steps(spec: Spec, network, images):
   import torch
 
   parameters = list(network.parameters())
-  adam = torch.optim.Adam(parameters, spec.learning_rate, fused=True)
+  adam = torch.optim.AdamW(parameters, spec.learning_rate, fused=True)
   called = torch.compile(network) if spec.compiled else network
   latent_size = spec.encoder[-1]['outputs'] // 2
 

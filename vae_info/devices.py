@@ -56,7 +56,7 @@ def share_cores() -> int:
 
   Returns:
     `Execution.shards`: the number of cores; 1 if there is a GPU or a TPU, or if
-    TensorFlow has started already.
+    TensorFlow has started already with other threads.
   """
   threads = int(os.environ.get(machine.THREADS[0], 0))
   cores = threads or len(os.sched_getaffinity(0))
@@ -64,6 +64,8 @@ def share_cores() -> int:
     tf.config.threading.set_inter_op_parallelism_threads(cores)
     tf.config.threading.set_intra_op_parallelism_threads(1)
   except RuntimeError:  # TensorFlow has started, so its threads stay.
-    return 1
+    if tf.config.threading.get_intra_op_parallelism_threads() != 1:
+      return 1
+    cores = max(1, tf.config.threading.get_inter_op_parallelism_threads())
   accelerators = [tf.config.list_physical_devices(k) for k in ('GPU', 'TPU')]
   return 1 if any(accelerators) else cores
