@@ -35,7 +35,7 @@ class Shape:
   encoder_depth: int = 2
   decoder_depth: int = 3
   hidden: int = 256
-  stack_width: int = 32
+  stack_width: int = 64
   stack_depth: int = 6
 
 
