@@ -14,6 +14,8 @@ from vae_info.datasets import (
   static_mnist,
 )
 from vae_info.errors import UserError
+from vae_info.evaluation import Options
+from vae_info.runs import Run
 
 DATA = pathlib.Path(__file__).parents[2] / 'shared/data/tensorflow_datasets'
 NAMES = ('area', 'length', 'thickness', 'slant', 'width', 'height')
@@ -235,3 +237,19 @@ def test_a_task_that_cannot_be_gets_one_line(digits, tiny):
     with pytest.raises(UserError, match=message) as error:
       datasets.chosen_tasks(task, data)
     assert '\n' not in str(error.value)
+
+
+def test_all_is_satisfied_by_a_row_for_each_task_alone(tmp_path):
+  run = Run(tmp_path)
+
+  def write(*tasks):
+    run.write_rows(
+      [{'task': task, 'beta': 1.0, 'dataset': 'static_mnist'} for task in tasks]
+    )
+
+  everything = Options(task='all')
+  write('digit', 'slant')
+  assert Options().satisfied_by(run) and not everything.satisfied_by(run)
+  assert Options(task='slant').satisfied_by(run)
+  write('digit', *NAMES)
+  assert everything.satisfied_by(run)
