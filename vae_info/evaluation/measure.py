@@ -146,7 +146,7 @@ def add_bounds(
     'test': codes.parameters,
   }
   point = sandwich.Point.of(here.model, parameters, dataset, codes.seed)
-  details = []
+  details, exact = [], sandwich.true_values(point)
   for row in rows:
     task = row['task']
     found = point.bound(task)
@@ -157,6 +157,7 @@ def add_bounds(
       {'beta': beta, 'task': task}
       | sandwich.dimensions(point)
       | sandwich.details(labels, smallest, found)
+      | sandwich.truth_of(exact, task)
     )
   return details
 
