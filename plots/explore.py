@@ -61,6 +61,9 @@ TOOLTIP = {  # Column of `record` -> its name in the tooltip.
   'rate_text': 'R',
   'distortion_text': 'D',
   'label_distortion_text': 'C',
+  'least_text': 'least C',
+  'information_text': 'I(X;Z) between',
+  'label_information_text': 'I(Z;Y) between',
   'accuracy_text': 'accuracy',
   'preference_text': 'label preference',
   'classifier': 'C by',
@@ -111,6 +114,9 @@ def record(row: Row, panel: str) -> dict:
     'rate_text': with_error(row, 'rate'),
     'distortion_text': with_error(row, 'distortion'),
     'label_distortion_text': with_error(row, 'label_distortion'),
+    'least_text': with_error(row, 'label_distortion_least'),
+    'information_text': between(row, 'information'),
+    'label_information_text': between(row, 'label_information'),
     'accuracy_text': '–' if accuracy is None else f'{100 * accuracy:.2f} %',
     'preference_text': '–' if preference is None else f'{preference:.2f}',
     'classifier': row.classifier,
@@ -124,6 +130,15 @@ def with_error(row: Row, name: str) -> str:
     return '–'
   spread = '' if error is None else f' ± {error:.3f}'
   return f'{value:.3f}{spread} nats ({value / style.NATS_PER_BIT:.3f} bits)'
+
+
+def between(row: Row, name: str) -> str:
+  """The two bounds NAME_lower and NAME_upper, as text, in nats."""
+  ends = [getattr(row, f'{name}_{end}') for end in ('lower', 'upper')]
+  if ends == [None, None]:
+    return '–'
+  texts = ['–' if end is None else f'{end:.3f}' for end in ends]
+  return f'{texts[0]} and {texts[1]} nats'
 
 
 def discard(panel: Panel) -> list[dict]:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from plots import (
   attributes,
+  information,
   label_distortion,
   label_preference,
   rate_distortion,
@@ -44,6 +45,7 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   panels = label_distortion.make_panels(rows)
   data_panels = rate_distortion.make_panels(rows)
   preferences = label_preference.with_preference(panels)
+  bounded = information.with_bounds(panels)
   yield 'figure1', label_distortion.label_distortion(panels)
   for panel in panels:
     if panel.title.startswith('MNIST'):
@@ -51,6 +53,8 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   yield 'rate_distortion', rate_distortion.rate_distortion(data_panels)
   if preferences:
     yield 'label_preference', label_preference.label_preference(preferences)
+  if bounded:
+    yield 'information', information.information(bounded)
 
 
 def attribute_figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:

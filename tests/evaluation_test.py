@@ -11,10 +11,10 @@ import tensorflow_probability as tfp
 from vae_info import datasets, evaluation
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.evaluation import Options, classifiers, estimates
+from vae_info.evaluation import Options, classifiers, estimates, least
 from vae_info.evaluation.estimates import Codes
 from vae_info.networks import model as models
-from vae_info.runs import Run, checkpoints
+from vae_info.runs import Run, checkpoints, rows as tables
 
 tfd = tfp.distributions
 
@@ -107,7 +107,7 @@ def test_a_uniform_classifier_has_the_entropy_of_uniform_labels(tiny, images):
 # Whole runs.
 
 FAST = {'epochs': 1, 'batch_size': 32, 'hidden': (5,)}
-ONE_CODE = Options(num_samples=1, classifier=FAST)
+ONE_CODE = Options(num_samples=1, bounds=False, classifier=FAST)
 
 
 @pytest.fixture
@@ -181,15 +181,46 @@ def test_a_classifier_is_kept_unless_another_is_asked_for(
     return fit(examples, settings, title)
 
   monkeypatch.setattr(classifiers, 'fit_together', counted)
-  assert evaluation.run(run, Options(num_samples=1)) == [row]
+  assert evaluation.run(run, Options(num_samples=1, bounds=False)) == [row]
   assert fitted == []
-  other = Options(num_samples=1, classifier={**FAST, 'hidden': ()})
+  other = dataclasses.replace(ONE_CODE, classifier={**FAST, 'hidden': ()})
   [row] = evaluation.run(run, other)
   assert row['classifier'] == 'linear'
   assert [settings.hidden for settings in fitted] == [()]
   [folder] = evaluation.fit_classifiers(run, other)
   assert folder == run.path / 'classifiers' / 'quadrant'
   assert len(fitted) == 2
+
+
+@pytest.mark.parametrize('encoder, beta', [('conv', '0.1:10'), ('iaf', 0.5)])
+def test_bounds_are_in_the_rows_and_beside_them(
+  make_run, monkeypatch, encoder, beta
+):
+  monkeypatch.setattr(least, 'SIZES', ((4,),))
+  run = make_run(beta=beta, encoder=encoder)
+  betas = (0.5, 1.0) if run.config.beta_range else None
+  bounded = dataclasses.replace(ONE_CODE, bounds=True, betas=betas)
+  rows = evaluation.run(run, bounded)
+  assert run.rows == rows
+  for row in rows:
+    assert tables.doubts(row) == []
+    assert row['information_lower'] <= row['information_upper'] + 0.1
+    assert row['label_information_lower'] == pytest.approx(
+      row['label_entropy'] - row['label_distortion_least']
+    )
+    assert 0 <= row['label_information_upper'] <= row['label_entropy'] + 1e-9
+  table = tables.bounds_table(rows, run.details)
+  assert len(table.splitlines()) == 1 + len(rows)
+  for detail in run.details:
+    assert 0 <= detail['active_dimensions'] <= 2
+    if encoder == 'conv':
+      assert len(detail['rates_of_dimensions']) == 2
+  # Others stay if one beta is evaluated again.
+  if betas:
+    again = dataclasses.replace(bounded, betas=betas[:1])
+    evaluation.run(run, again)
+    assert [d['beta'] for d in run.details] == [1.0, 0.5]
+    assert run.rows == rows
 
 
 def test_a_range_of_betas_becomes_a_row_for_each(make_run):

@@ -17,6 +17,8 @@ COMMANDS = (
   'vae_info.evaluate',
   'vae_info.results',
   'vae_info.baselines',
+  'vae_info.encode',
+  'vae_info.evaluate_codes',
   'vae_info.train_classifier',
   'vae_info.examples.minimal',
   'vae_info.datasets.recover_labels',

@@ -99,7 +99,7 @@ def main(argv):
       return
   else:
     runs = [Run(open_path(FLAGS.run))]
-  rows, status = [], 0
+  rows, details, status = [], [], 0
   for number, run in enumerate(runs, 1):
     print(f'evaluating {run} ({number} of {len(runs)})', flush=True)
     try:
@@ -109,12 +109,17 @@ def main(argv):
       meant = FLAGS.run is not None or run.config.beta_range
       betas = chosen.betas if meant else None
       rows += evaluation.run(run, dataclasses.replace(chosen, betas=betas))
+      details += [detail | {'run': run.name} for detail in run.details]
     except UserError as error:  # Go on with the other runs.
       print(f'error: {error}', file=sys.stderr)
       status = error.status
   if rows:
     print(f'nats per {chosen.split} image, mean ± standard error:')
     print(tables.table(rows))
+    bounds = tables.bounds_table(rows, details)
+    if bounds:
+      print(f'\nbounds in nats per {chosen.split} image, ± standard error:')
+      print(bounds)
   for row in rows:
     for doubt in tables.doubts(row):
       where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'

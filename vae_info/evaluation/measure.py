@@ -170,7 +170,7 @@ def add_bounds(
     'test': codes.parameters,
   }
   point = sandwich.Point.of(here.model, parameters, dataset, codes.seed)
-  details = []
+  details, exact = [], sandwich.true_values(point)
   for row in rows:
     task = row['task']
     alone = not isinstance(classifiers[task].classifier, heads.Head)
@@ -184,6 +184,7 @@ def add_bounds(
       {'beta': beta, 'task': task}
       | sandwich.dimensions(point)
       | sandwich.details(labels, smallest, found)
+      | sandwich.truth_of(exact, task)
     )
   return details
 

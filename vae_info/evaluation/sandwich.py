@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info import datasets, randomness
-from vae_info.datasets import Dataset
-from vae_info.evaluation import bounds, estimates, information, least
+from vae_info.datasets import Dataset, sprites
+from vae_info.evaluation import bounds, estimates, information, least, truth
 from vae_info.evaluation.bounds import Encodings, Information
 from vae_info.evaluation.information import Bound
 from vae_info.evaluation.least import Labelled, Least, Pair
@@ -252,6 +252,45 @@ def _described(bound: information.Bound) -> dict:
     'stderr': bound.stderr,
     'largest_share_of_a_pair': bound.share,
   }
+
+
+def true_values(point: Point) -> dict[str, truth.Exact]:
+  """The truth about a point on sprites; {} on other data sets.
+
+  See `truth.measure` for its names.
+  """
+  if point.dataset.name != 'sprites' or point.splits['test'].gaussians is None:
+    return {}
+  everything = sprites.world()
+  parameters = estimates.encode(point.model, everything.images)
+  whole = encode(point.model, parameters, point.seed, 'codes of all images')
+  assert whole.gaussians is not None
+  found = truth.measure(
+    whole.gaussians,
+    everything.probabilities,
+    everything.joint,
+    randomness.generator(point.seed, 'codes of all images'),
+  )
+  # R = I(X;Z) + KL(q || m), where R is of one code of every image.
+  rate = float(whole.rates @ everything.probabilities)
+  known = found['information']
+  divergence = truth.Exact(rate - known.mean, 2 * known.stderr)
+  return found | {'divergence': divergence}
+
+
+def truth_of(found: Mapping[str, truth.Exact], task: str) -> dict:
+  """The part of `evaluation.json` that has the truth about a task."""
+  if not found:
+    return {}
+  names = {
+    'information': 'information',
+    'divergence': 'divergence',
+    'label_information': f'information {task}',
+    'label_distortion': f'label_distortion {task}',
+  }
+  values = {name: found[key].mean for name, key in names.items()}
+  errors = {f'{name}_stderr': found[key].stderr for name, key in names.items()}
+  return {'truth': values | errors}
 
 
 def dimensions(point: Point) -> dict:

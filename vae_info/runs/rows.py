@@ -150,18 +150,72 @@ def table(rows: list[dict]) -> str:
   }
   lines = [['run', 'beta', 'task', *columns, 'accuracy']]
   for row in rows:
-    cells = [
-      ''  # A baseline may have no rate or no distortion.
-      if row[name] is None
-      else f'{row[name]:.3f} ± {row[f"{name}_stderr"] or 0:.3f}'
-      for name in columns.values()
-    ]
     accuracy = (
       f'{100 * row["label_accuracy"]:.2f} '
       f'± {100 * row["label_accuracy_stderr"]:.2f} %'
     )
-    beta = '' if row['beta'] is None else f'{row["beta"]:.4g}'
-    lines.append([row['run'], beta, row['task'], *cells, accuracy])
+    cells = [_cell(row, name) for name in columns.values()]
+    lines.append([*_which(row), *cells, accuracy])
+  return _aligned(lines)
+
+
+def bounds_table(rows: list[dict], details: Iterable[Mapping] = ()) -> str:
+  """Formats the bounds as a table for a terminal, in nats.
+
+  Args:
+    rows: Rows of one evaluation.
+    details: Each may have the `truth` of the row with its run, beta and task;
+      it becomes a line below the row.
+
+  Returns:
+    The table; '' if no row has a bound.
+  """
+  columns = {
+    'I(X;Z) above': 'information_lower',
+    'below': 'information_upper',
+    'I(Z;Y) above': 'label_information_lower',
+    'below ': 'label_information_upper',
+    'least C': 'label_distortion_least',
+  }
+  truths = {
+    (d.get('run'), d['beta'], d['task']): d['truth']
+    for d in details
+    if 'truth' in d
+  }
+  lines = [['run', 'beta', 'task', *columns, 'no C below', 'I(X;Z) above, by']]
+  for row in rows:
+    if row.get('label_distortion_least') is None:
+      continue
+    upper = row['label_information_upper']
+    floor = '' if upper is None else f'{row["label_entropy"] - upper:.3f}'
+    cells = [_cell(row, name) for name in columns.values()]
+    by = row['information_lower_by'] or ''
+    lines.append([*_which(row), *cells, floor, by])
+    truth = truths.get((row['run'], row['beta'], row['task']))
+    if truth:
+      whole, label, loss = (
+        f'{truth[name]:.3f}'
+        for name in ('information', 'label_information', 'label_distortion')
+      )
+      lines.append(['the truth', '', '', whole, '', label, '', loss, '', ''])
+  return _aligned(lines) if len(lines) > 1 else ''
+
+
+def _which(row):
+  """The cells that name a row."""
+  beta = '' if row['beta'] is None else f'{row["beta"]:.4g}'
+  return [row['run'], beta, row['task']]
+
+
+def _cell(row, name):
+  """A number and its error; '' if there is none, as of a baseline's rate."""
+  if row[name] is None:
+    return ''
+  return f'{row[name]:.3f} ± {row[f"{name}_stderr"] or 0:.3f}'
+
+
+def _aligned(lines):
+  """Joins cells to columns of text."""
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
   return '\n'.join(
     '  '.join(
@@ -174,22 +228,48 @@ def table(rows: list[dict]) -> str:
 def doubts(row: dict) -> list[str]:
   """Describes each bound that a row violates by over three standard errors.
 
-  The bounds are C >= H(Y) - R and D + R >= H(X). A violation points to an error
-  in the evaluation, or in the estimate of H(X).
+  A violation points to an error in the evaluation, or in the estimate of H(X).
 
   Args:
-    row: A row that has R, D and C.
+    row: A row that has R, D and C; it may have bounds on information.
   """
-  doubtful = []
-  least = row['label_entropy'] - row['rate']
-  stderr = math.hypot(row['label_distortion_stderr'], row['rate_stderr'])
-  if row['label_distortion'] < least - 3 * stderr:
-    doubtful.append(f'C is below H(Y) - R = {least:.3f}')
-  total, stderr = (
-    row['rate_plus_distortion'],
-    row['rate_plus_distortion_stderr'],
-  )
-  known = row['input_entropy']
-  if known is not None and total < known - 3 * stderr:
-    doubtful.append(f'D + R is below {known}, the best known estimate of H(X)')
-  return doubtful
+  entropy, known = row['label_entropy'], row['input_entropy']
+
+  def number(name):
+    """A value and its error; (None, 0) if there is none."""
+    return row.get(name), row.get(f'{name}_stderr') or 0.0
+
+  def rest(name):
+    """H(Y) less a value: the least C that goes with it."""
+    value, error = number(name)
+    return None if value is None else entropy - value, error
+
+  losses = number('label_distortion'), number('label_distortion_least')
+  floor = rest('label_information_upper')
+  checks = [
+    (rest('rate'), losses[0], 'C is below H(Y) - R = {:.3f}'),
+    (
+      (known, 0.0),
+      number('rate_plus_distortion'),
+      f'D + R is below {known}, the best known estimate of H(X)',
+    ),
+    (floor, losses[0], 'C is below its floor, {:.3f}'),
+    (floor, losses[1], 'the least C is below its floor, {:.3f}'),
+    (
+      number('information_lower'),
+      number('information_upper'),
+      'the lower bound on I(X;Z), {:.3f}, is above the upper one',
+    ),
+    (
+      number('information_lower'),
+      number('rate'),
+      'the lower bound on I(X;Z), {:.3f}, is above R',
+    ),
+  ]
+  return [
+    text.format(low)
+    for (low, error), (high, other), text in checks
+    if low is not None
+    and high is not None
+    and low > high + 3 * math.hypot(error, other) + 1e-6  # For rounding.
+  ]

@@ -1,0 +1,132 @@
+"""Anyone's codes: evaluated as arrays, with one clear line for bad ones."""
+
+import csv
+import math
+
+import numpy as np
+import pytest
+from commands import call
+
+from vae_info.errors import UserError
+from vae_info.evaluation import Settings, arrays, least
+from vae_info.runs import rows as tables
+
+FAST = Settings(hidden=(5,), epochs=2, batch_size=50)
+
+
+@pytest.fixture(autouse=True)
+def small_networks(monkeypatch):
+  monkeypatch.setattr(least, 'SIZES', ((8,),))
+
+
+def make(count=1_200, noise=0.5):
+  """Two far classes of a Gaussian channel each: ln 2 nats more than one."""
+  rng = np.random.default_rng(0)
+  labels = rng.integers(0, 2, count)
+  means = rng.standard_normal([count, 3]) + 20.0 * labels[:, None]
+  return {
+    'means': means.astype(np.float32),
+    'scales': np.full([count, 3], noise, np.float32),
+    'labels': labels,
+    'split': np.arange(count) % 3,
+  }
+
+
+def test_a_known_channel_is_enclosed():
+  [row] = arrays.evaluate(make(), 'mine', FAST)
+  assert tuple(row) == tables.COLUMNS
+  nats = math.log(2) + 1.5 * math.log1p(1 / 0.5**2)
+  assert row['information_lower'] < nats + 3 * row['information_lower_stderr']
+  assert row['information_upper'] > nats - 3 * row['information_upper_stderr']
+  assert row['information_lower'] > 0.8 * nats
+  assert row['rate'] >= row['information_upper'] - 0.1
+  assert row['label_distortion_least'] < 0.02 < row['label_distortion']
+  assert row['label_information_lower'] == pytest.approx(
+    row['label_entropy'] - row['label_distortion_least']
+  )
+  assert row['label_information_upper'] >= 0.66
+  assert row['run'] == 'mine' and row['task'] == 'label'
+  assert tables.doubts(row) == []
+  table = tables.bounds_table([row])
+  assert 'mine' in table and row['information_lower_by'] in table
+  # A second time gives the same.
+  assert arrays.evaluate(make(), 'mine', FAST) == [row]
+
+
+def test_codes_alone_have_c_and_no_density():
+  given = make()
+  codes = {'codes': given['means'], 'split': given['split']}
+  tasks = {
+    'labels_side': given['labels'],
+    'labels_other': np.arange(1_200) // 3 % 2,
+  }
+  rows = arrays.evaluate(codes | tasks, settings=FAST)
+  assert [row['task'] for row in rows] == ['side', 'other']
+  for row in rows:
+    for name in ('rate', 'information_lower', 'information_upper'):
+      assert row[name] is None
+  assert rows[0]['label_distortion_least'] < 0.02
+  assert tables.doubts(rows[0]) == []
+
+
+@pytest.mark.parametrize(
+  'change, message',
+  [
+    ({'means': None}, 'no array means; found scales'),
+    ({'scales': None}, 'no array scales; found means'),
+    ({'means': None, 'scales': None}, 'no array codes, or means and scales'),
+    ({'means': np.zeros([1_200])}, r'means should be float \[N, L\], found'),
+    ({'means': np.zeros([1_200, 3], int)}, r'found int64 \[1200, 3\]'),
+    ({'scales': np.ones([1_200, 1])}, r'the shape of means, \[1200, 3\]'),
+    ({'scales': np.zeros([1_200, 3])}, 'standard deviations above 0, found 0'),
+    ({'means': np.full([1_200, 3], np.nan)}, 'should be finite: 1200 rows'),
+    ({'labels': None}, 'no labels: give an array labels, or labels_TASK'),
+    ({'labels': np.zeros(1_200)}, r'should be int \[1200\], found float64'),
+    (
+      {'labels': np.zeros(7, int)},
+      r'should be int \[1200\], found int64 \[7\]',
+    ),
+    ({'labels': np.full(1_200, -1)}, 'should be 0 or more, found -1'),
+    ({'labels': np.zeros(1_200, int)}, 'at least two classes'),
+    ({'labels': np.arange(1_200)}, 'at least 1200 training images are needed'),
+    ({'split': None}, 'no array split'),
+    ({'split': np.full(1_200, 3)}, r'0 \(training\), 1 \(validation\)'),
+    ({'split': np.zeros(1_200, int)}, 'at least 2 images of validation'),
+  ],
+)
+def test_what_is_wrong_is_said_in_one_line(change, message):
+  given = {k: v for k, v in (make() | change).items() if v is not None}
+  with pytest.raises(UserError, match=message) as caught:
+    arrays.evaluate(given, settings=FAST)
+  assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+  with pytest.raises(UserError, match='does not exist'):
+    arrays.read(str(tmp_path / 'none.npz'))
+  (tmp_path / 'bad.npz').write_text('no')
+  with pytest.raises(UserError, match=r'is not an \.npz file'):
+    arrays.read(str(tmp_path / 'bad.npz'))
+
+
+def test_the_commands_encode_and_evaluate_codes(tmp_path, digits):
+  runs = f'--runs_dir={tmp_path}/runs'
+  small = ('--steps=2', '--latent_size=4', '--batch_size=20')
+  call('train', runs, *small, dataset=digits)
+  [run] = (tmp_path / 'runs').iterdir()
+  codes, table = tmp_path / 'codes.npz', tmp_path / 'x.csv'
+  call('encode', f'--run={run}', f'--output={codes}', dataset=digits)
+  with np.load(codes) as file:
+    assert file['means'].shape == file['codes'].shape == (2_000, 4)
+    assert np.bincount(file['split']).tolist() == [1_000, 500, 500]
+    assert file['scales'].min() > 0
+    assert len(file['labels_digit']) == 2_000
+  fast = ('--classifier_epochs=1', '--classifier_batch_size=500')
+  output = call(
+    'evaluate_codes', f'--codes={codes}', f'--output={table}', *fast
+  )
+  assert 'no C below' in output
+  with open(table, newline='') as file:
+    [row] = csv.DictReader(file)
+  assert row['run'] == 'codes' and row['task'] == 'digit'
+  assert 0 <= float(row['information_upper']) <= float(row['rate']) + 0.1

@@ -1,0 +1,65 @@
+"""Evaluates codes of any framework: R, bounds on information, C and least C.
+
+    python -m vae_info.evaluate_codes --codes=codes.npz --output=results.csv
+
+The file has, of N images in any order:
+
+    means, scales    float [N, L]: p(z|x) is a diagonal Gaussian
+    codes            float [N, L]: draws; used only without the two above
+    labels           int [N], of the task "label"; or labels_TASK for each task
+    split            int [N]: 0 training, 1 validation, 2 test
+
+R is against a mixture of Gaussians that is fitted to the codes of training
+images. From codes alone there is C, but no R and no bound on I(X;Z).
+"""
+
+import pathlib
+
+from absl import app, flags
+
+from vae_info import cli
+from vae_info.errors import UserError
+from vae_info.evaluation import Settings
+from vae_info.runs import rows as tables
+from vae_info.runs.paths import open_path
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+  """Defines every flag of this command."""
+  flags.DEFINE_string('codes', None, 'The .npz file of arrays.')
+  flags.DEFINE_string(
+    'output', None, 'CSV file to write, with the columns of results.csv.'
+  )
+  flags.DEFINE_integer('seed', 0, 'Seed of all random draws.', lower_bound=0)
+  cli.define_classifier_flags()
+
+
+def main(argv):
+  cli.no_arguments(argv)
+  cli.quiet_tensorflow()
+  if FLAGS.codes is None:
+    raise UserError('--codes is needed: an .npz file of arrays')
+  settings = Settings(**cli.classifier_settings(FLAGS), seed=FLAGS.seed)
+  cli.import_tensorflow()
+  from vae_info.evaluation import arrays
+
+  rows = arrays.evaluate(
+    arrays.read(FLAGS.codes), pathlib.PurePath(FLAGS.codes).stem, settings
+  )
+  print('nats per test image, mean ± standard error:')
+  print(tables.table(rows))
+  print('\nbounds in nats per test image, ± standard error:')
+  print(tables.bounds_table(rows))
+  for row in rows:
+    for doubt in tables.doubts(row):
+      print(f'doubtful: {row["task"]}: {doubt}')
+  if FLAGS.output:
+    tables.write(rows, open_path(FLAGS.output))
+    print(f'wrote {FLAGS.output}')
+
+
+if __name__ == '__main__':
+  define_flags()
+  app.run(cli.one_line_errors(main))

@@ -1,0 +1,325 @@
+"""Codes as arrays: those of a run, and the evaluation of anyone's.
+
+An `.npz` file has, of N images in any order,
+
+    means, scales    float [N, L]: p(z|x) is a diagonal Gaussian
+    codes            float [N, L]: draws; used only without the two above
+    labels           int [N], of the task `label`; or labels_TASK for each task
+    split            int [N]: 0 training, 1 validation, 2 test
+
+From `codes` alone there is C, but no density: no R, no bound on I(X;Z).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from vae_info import datasets, randomness
+from vae_info.errors import UserError
+from vae_info.evaluation import (
+  bounds,
+  classifiers,
+  curve,
+  estimates,
+  least,
+  sandwich,
+)
+from vae_info.evaluation.information import Bound
+from vae_info.evaluation.options import Settings
+from vae_info.evaluation.pairwise import Gaussians
+from vae_info.runs import Run, provenance, rows as tables
+
+SPLITS = ('train', 'validation', 'test')
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrays:
+  """Checked arrays; see the module.
+
+  Attributes:
+    gaussians: p(z|x) of all images; None if there are only codes.
+    codes: One code of each image, float `[N, L]`.
+    labels: Task name -> integers `[N]`.
+    split: Integers `[N]`, 0 to 2.
+    seed: Determines all draws.
+  """
+
+  gaussians: Gaussians | None
+  codes: np.ndarray
+  labels: Mapping[str, np.ndarray]
+  split: np.ndarray
+  seed: int = 0
+
+  def part(self, name: str) -> np.ndarray:
+    """Indices of the images of a split."""
+    return np.flatnonzero(self.split == SPLITS.index(name))
+
+  def draw(self, epoch: int) -> tf.Tensor:
+    """Codes of training images; other ones for each epoch, if possible."""
+    train = self.part('train')
+    if self.gaussians is None:
+      return tf.constant(self.codes[train], tf.float32)
+    rng = randomness.generator(self.seed, 'classifier codes', epoch)
+    return tf.constant(self.gaussians[train].draw(rng), tf.float32)
+
+
+def check(arrays: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:
+  """Checks arrays, and draws a code of each image if there are scales.
+
+  Raises:
+    UserError: An array is missing, or is not as the module describes it.
+  """
+  gaussians = None
+  if 'means' in arrays or 'scales' in arrays:
+    means, scales = (_floats(arrays, name) for name in ('means', 'scales'))
+    if means.shape != scales.shape:
+      raise UserError(
+        f'scales should have the shape of means, {list(means.shape)}, found '
+        f'{list(scales.shape)}; repeat them if they are common'
+      )
+    if scales.min() <= 0.0:
+      raise UserError(
+        f'scales should be standard deviations above 0, found {scales.min():g}'
+      )
+    gaussians = Gaussians(means, scales)
+    rng = randomness.generator(seed, 'evaluation codes')
+    codes = gaussians.draw(rng).astype(np.float32)
+  else:
+    codes = _floats(arrays, 'codes', 'codes, or means and scales')
+  count = len(codes)
+  split = _integers(arrays, 'split', count)
+  if split.max() > 2:
+    raise UserError(
+      'split should be 0 (training), 1 (validation) or 2 (test), found '
+      f'{split.max()}'
+    )
+  names = [n for n in arrays if n == 'labels' or n.startswith('labels_')]
+  if not names:
+    raise UserError('no labels: give an array labels, or labels_TASK')
+  labels = {
+    name.removeprefix('labels').removeprefix('_') or 'label': _integers(
+      arrays, name, count
+    )
+    for name in names
+  }
+  result = Arrays(gaussians, codes, labels, split, seed)
+  for task in labels:
+    _check_task(result, task)
+  return result
+
+
+def _floats(arrays, name, wanted=None):
+  """A float array `[N, L]`."""
+  if name not in arrays:
+    raise UserError(
+      f'no array {wanted or name}; found {", ".join(arrays) or "none"}'
+    )
+  values = np.asarray(arrays[name])
+  if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+    raise UserError(
+      f'{name} should be float [N, L], found {values.dtype} '
+      f'{list(values.shape)}'
+    )
+  wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+  if len(wrong):
+    raise UserError(
+      f'{name} should be finite: {len(wrong)} rows are not, the first is '
+      f'{wrong[0]}'
+    )
+  return values.astype(np.float32)
+
+
+def _integers(arrays, name, count):
+  """An array of integers `[N]`, 0 or more."""
+  if name not in arrays:
+    raise UserError(f'no array {name}: int [N], with N = {count}')
+  values = np.asarray(arrays[name])
+  if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
+    raise UserError(
+      f'{name} should be int [{count}], found {values.dtype} '
+      f'{list(values.shape)}'
+    )
+  if count and values.min() < 0:
+    raise UserError(f'{name} should be 0 or more, found {values.min()}')
+  return values.astype(np.int32)
+
+
+def _check_task(arrays, task):
+  labels = arrays.labels[task]
+  for name in SPLITS:
+    part = arrays.part(name)
+    if len(part) < 2:
+      raise UserError(
+        f'split should have at least 2 images of {name} '
+        f'({SPLITS.index(name)}), found {len(part)}'
+      )
+  train = labels[arrays.part('train')]
+  found = len(np.unique(train))
+  if found < 2:
+    raise UserError(
+      f'labels of {task} should have at least two classes among training '
+      f'images, found {found}'
+    )
+  classes = int(labels.max()) + 1
+  if len(train) < classes:
+    raise UserError(
+      f'labels of {task} go up to {classes - 1}, so at least {classes} '
+      f'training images are needed, found {len(train)}'
+    )
+
+
+def read(path: str) -> dict[str, np.ndarray]:
+  """Reads an `.npz` file.
+
+  Raises:
+    UserError: It is not one.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      return {name: file[name] for name in file.files}
+  except FileNotFoundError as error:
+    raise UserError(f'{path} does not exist') from error
+  except (ValueError, OSError, AttributeError, EOFError) as error:
+    raise UserError(f'{path} is not an .npz file of arrays: {error}') from error
+
+
+def of_run(
+  run: Run,
+  split: str = 'all',
+  beta: float | None = None,
+  data_dir: str | None = None,
+  cache_dir: str | None = None,
+) -> dict[str, np.ndarray]:
+  """The arrays of a finished run.
+
+  With a flow, `means` and `scales` are those before it, and `codes` after it.
+
+  Args:
+    run: A finished run.
+    split: One of `SPLITS`, or 'all'.
+    beta: Of a multi-beta model, the beta.
+    data_dir: As in `datasets.load`.
+    cache_dir: As in `datasets.load`.
+
+  Raises:
+    UserError: The run is unfinished, a beta is missing, or p(z|x) is not
+      Gaussian.
+  """
+  run.check_finished()
+  config = run.config
+  if config.beta_range and beta is None:
+    raise UserError(
+      f'{run} is a multi-beta model, for {config.beta}: choose with --beta'
+    )
+  [point] = curve.load(run, None if beta is None else [beta])
+  data = datasets.load(config.dataset, data_dir, cache_dir, config.binarization)
+  parts: dict[str, list[np.ndarray]] = {}
+  for number, name in enumerate(SPLITS):
+    if split not in ('all', name):
+      continue
+    images = getattr(data, name).images
+    parameters = estimates.encode(point.model, images)
+    found = sandwich.encode(
+      point.model, parameters, config.seed, f'codes of {name}'
+    )
+    if found.gaussians is None:
+      raise UserError(
+        f'the encoder {config.encoder} is not a diagonal Gaussian, so it has '
+        'no means and scales'
+      )
+    content = {
+      'means': found.gaussians.means,
+      'scales': found.gaussians.scales,
+      'codes': found.codes,
+      'split': np.full(len(images), number, np.int32),
+    }
+    labels = getattr(data, name).labels
+    content |= {f'labels_{task}': labels[task] for task in labels}
+    for key, values in content.items():
+      parts.setdefault(key, []).append(values)
+  return {key: np.concatenate(values) for key, values in parts.items()}
+
+
+def evaluate(
+  arrays: Mapping[str, np.ndarray],
+  name: str = 'codes',
+  settings: Settings | None = None,
+) -> list[dict]:
+  """Evaluates codes: a row of the table of results for each task.
+
+  R is against a marginal that is fitted to the codes of training images.
+
+  Args:
+    arrays: As the module describes them.
+    name: Of the column `run`.
+    settings: How to fit the paper's classifier; its seed is that of all draws.
+
+  Raises:
+    UserError: The arrays are not as expected.
+  """
+  settings = settings or Settings()
+  checked = check(arrays, settings.seed)
+  facts = {
+    'run': name,
+    'dataset': 'codes',
+    'split': 'test',
+    'method': 'codes',
+    'latent_size': checked.codes.shape[1],
+    'seed': settings.seed,
+    'num_samples': 1,
+    'classifier': settings.family,
+    'device': provenance.device(),
+    'version': provenance.version(),
+  }
+  rows = [facts | _row(checked, task, settings) for task in checked.labels]
+  return [{key: row.get(key) for key in tables.COLUMNS} for row in rows]
+
+
+def _row(checked, task, settings):
+  """The columns of one task."""
+  labels = checked.labels[task]
+  classes = int(labels.max()) + 1
+  parts = {name: checked.part(name) for name in SPLITS}
+  settings = dataclasses.replace(
+    settings, batch_size=min(settings.batch_size, len(parts['train']))
+  )
+  train = labels[parts['train']]
+  examples = classifiers.Examples(
+    checked.draw, train, checked.codes.shape[1], classes
+  )
+  [classifier] = classifiers.fit_together([examples], settings, task)
+  found = None
+  if checked.gaussians is not None:
+    each = [
+      bounds.Encodings(checked.gaussians[p], checked.codes[p], labels[p])
+      for p in parts.values()
+    ]
+    found = bounds.measure(*each, num_classes=classes, seed=settings.seed)
+  some = parts['validation'][: bounds.ROWS]
+  labelled = least.Labelled(
+    checked.draw,
+    train,
+    (checked.codes[some], labels[some]),
+    (checked.codes[parts['test']], labels[parts['test']]),
+    classes,
+  )
+  known = {settings.family: least.of_network(classifier, labelled)}
+  known |= sandwich.posteriors(found) if found else {}
+  smallest = least.fit(labelled, known, settings)
+  asked = labels[parts['test']]
+  log_probs = known[settings.family][1]
+  own = log_probs[np.arange(len(asked)), asked].astype(np.float64)
+  hits = (log_probs.argmax(axis=1) == asked).astype(np.float64)
+  rate = {}
+  if found:
+    against = Bound('', found.uppers[0].values)
+    rate = {'rate': against.mean, 'rate_stderr': against.stderr}
+  return {
+    'task': task,
+    'label_entropy': datasets.label_entropy(asked),
+    **rate,
+    **estimates.columns(label_distortion=-own, label_accuracy=hits),
+    **sandwich.columns(asked, smallest, found, None),
+  }
