@@ -121,6 +121,9 @@ def test_the_commands_encode_and_evaluate_codes(tmp_path, digits):
     assert np.bincount(file['split']).tolist() == [1_000, 500, 500]
     assert file['scales'].min() > 0
     assert len(file['labels_digit']) == 2_000
+    assert len(file['labels_slant']) == 2_000
+    some = {k: v for k, v in file.items() if k in ('means', 'scales', 'split')}
+    np.savez(codes, labels_digit=file['labels_digit'], **some)
   fast = ('--classifier_epochs=1', '--classifier_batch_size=500')
   output = call(
     'evaluate_codes', f'--codes={codes}', f'--output={table}', *fast

@@ -28,7 +28,7 @@ def test_names_are_those_of_the_classes(names, known):
   [
     ({'decoder': 'foo'}, "'foo'; expected one of deconvolutional, autoreg"),
     ({'dataset': 'cifar'}, "unknown dataset 'cifar'; expected one of static"),
-    ({'dataset': 'tfds:'}, 'omniglot_lake, tfds:NAME'),
+    ({'dataset': 'tfds:'}, 'sprites, tfds:NAME'),
     ({'binarization': 'x'}, 'expected one of static, dynamic, threshold'),
     ({'binarization': 'dynamic'}, 'static_mnist has only binary images'),
     (

@@ -136,7 +136,7 @@ def test_one_task_again_leaves_the_other_its_row(runs_dir, places):
 @pytest.mark.parametrize(
   'module, flags, message',
   [
-    ('train', ['--dataset=mnist'], 'omniglot_lake, tfds:NAME'),
+    ('train', ['--dataset=mnist'], 'sprites, tfds:NAME'),
     ('train', ['--binarization=dynamic'], 'static_mnist has only binary'),
     ('train', ['--binarization=grey'], 'should be one of <static|dynamic|'),
     ('train', ['--dataset=omniglot', '--run={}'], 'omniglot/chardata.mat'),

@@ -178,7 +178,7 @@ def test_sweeps_import_no_tensorflow():
     ('beta <= 1, beta>=1.0', 12),
     ('beta>1,marginal=maf', 20),
     ('steps=None', 144),
-    ('epochs=14', 72),  # Filters see defaults as well.
+    ('epochs=12', 72),  # Filters see defaults as well.
   ],
 )
 def test_filter(text, count):

@@ -219,27 +219,32 @@ def of_run(
   for number, name in enumerate(SPLITS):
     if split not in ('all', name):
       continue
-    images = getattr(data, name).images
-    parameters = estimates.encode(point.model, images)
-    found = sandwich.encode(
-      point.model, parameters, config.seed, f'codes of {name}'
-    )
-    if found.gaussians is None:
-      raise UserError(
-        f'the encoder {config.encoder} is not a diagonal Gaussian, so it has '
-        'no means and scales'
-      )
-    content = {
-      'means': found.gaussians.means,
-      'scales': found.gaussians.scales,
-      'codes': found.codes,
-      'split': np.full(len(images), number, np.int32),
-    }
-    labels = getattr(data, name).labels
-    content |= {f'labels_{task}': labels[task] for task in labels}
+    content = _of_split(point.model, config, getattr(data, name), name)
+    content['split'] = np.full(len(content['codes']), number, np.int32)
     for key, values in content.items():
       parts.setdefault(key, []).append(values)
   return {key: np.concatenate(values) for key, values in parts.items()}
+
+
+def _of_split(model, config, split, name):
+  """The arrays of one split, without the number of the split."""
+  found = sandwich.encode(
+    model,
+    estimates.encode(model, split.images),
+    config.seed,
+    f'codes of {name}',
+  )
+  if found.gaussians is None:
+    raise UserError(
+      f'the encoder {config.encoder} is not a diagonal Gaussian, so it has no '
+      'means and scales'
+    )
+  return {
+    'means': found.gaussians.means,
+    'scales': found.gaussians.scales,
+    'codes': found.codes,
+    **{f'labels_{task}': labels for task, labels in split.labels.items()},
+  }
 
 
 def evaluate(

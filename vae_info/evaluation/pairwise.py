@@ -198,12 +198,7 @@ def log_sums(
           classes[number, where] = logs
     return ()
 
-  in_threads(
-    [
-      lambda rows=rows, product=product: job(rows, product)
-      for rows, product in blocks(codes, gaussians)
-    ]
-  )
+  _of_each_block(job, codes, gaussians)
   return LogSums(total, own, classes)
 
 
@@ -263,15 +258,20 @@ def pair_sums(
       largest.append((scales * values.max(axis=1)).max(axis=1))
     return np.concatenate(sums, axis=1), columns, np.max(largest, axis=0)
 
-  parts = in_threads(
-    [
-      lambda rows=rows, product=product: job(rows, product)
-      for rows, product in blocks(codes, gaussians)
-    ]
-  )
+  parts = _of_each_block(job, codes, gaussians)
   assert sum(part[0].shape[1] for part in parts) == count
   return PairSums(
     np.concatenate([part[0] for part in parts], axis=1),
     np.sum([part[1] for part in parts], axis=0),
     np.max([part[2] for part in parts], axis=0),
+  )
+
+
+def _of_each_block(job, codes, gaussians):
+  """Results of `job(rows, product)` for all blocks, in their order."""
+  return in_threads(
+    [
+      lambda rows=rows, product=product: job(rows, product)
+      for rows, product in blocks(codes, gaussians)
+    ]
   )

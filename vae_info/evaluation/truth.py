@@ -72,14 +72,16 @@ def measure(
       # Where p(y|x) is 0, p(y|z) may be too.
       logs = np.where(given > 0, log_joint - log_q[:, None], 0.0)
       losses = -(given * logs).sum(axis=1)
-      prior = joint[task].sum(axis=0)
-      entropy = -float(np.sum(prior * np.log(prior)))
       add(f'label_distortion {task}', losses)
-      add(f'information {task}', entropy - losses)
+      add(f'information {task}', _entropy(joint[task].sum(axis=0)) - losses)
   return {
     name: _weighted(np.stack(values), probabilities)
     for name, values in drawn.items()
   }
+
+
+def _entropy(probabilities):
+  return -float(np.sum(probabilities * np.log(probabilities)))
 
 
 def _weighted(values, probabilities):
