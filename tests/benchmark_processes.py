@@ -26,7 +26,7 @@ OFF = {
 # What oneDNN may use, so that a CPU with AVX-512 can play one without.
 CPUS = {'this CPU': {}, 'with AVX2': {'ONEDNN_MAX_CPU_ISA': 'AVX2'}}
 
-# Prints the seconds of a step, of each batch of ten.
+# Prints the seconds of a step: the shortest of three calls.
 _TIME_STEPS = """
 from tests.benchmark import Step
 step = Step(); step.call(); print(min(step.call_seconds() for _ in range(3)))
