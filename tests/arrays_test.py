@@ -128,7 +128,7 @@ def test_the_commands_encode_and_evaluate_codes(tmp_path, digits):
   output = call(
     'evaluate_codes', f'--codes={codes}', f'--output={table}', *fast
   )
-  assert 'no C below' in output
+  assert 'any C ≥' in output
   with open(table, newline='') as file:
     [row] = csv.DictReader(file)
   assert row['run'] == 'codes' and row['task'] == 'digit'

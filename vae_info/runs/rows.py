@@ -171,10 +171,10 @@ def bounds_table(rows: list[dict], details: Iterable[Mapping] = ()) -> str:
     The table; '' if no row has a bound.
   """
   columns = {
-    'I(X;Z) above': 'information_lower',
-    'below': 'information_upper',
-    'I(Z;Y) above': 'label_information_lower',
-    'below ': 'label_information_upper',
+    'I(X;Z) ≥': 'information_lower',
+    'I(X;Z) ≤': 'information_upper',
+    'I(Z;Y) ≥': 'label_information_lower',
+    'I(Z;Y) ≤': 'label_information_upper',
     'least C': 'label_distortion_least',
   }
   truths = {
@@ -182,7 +182,7 @@ def bounds_table(rows: list[dict], details: Iterable[Mapping] = ()) -> str:
     for d in details
     if 'truth' in d
   }
-  lines = [['run', 'beta', 'task', *columns, 'no C below', 'I(X;Z) above, by']]
+  lines = [['run', 'beta', 'task', *columns, 'any C ≥', 'lower bound by']]
   for row in rows:
     if row.get('label_distortion_least') is None:
       continue
