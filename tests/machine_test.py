@@ -79,3 +79,24 @@ def test_quotas_are_whole_cores(monkeypatch, tmp_path, text, cores):
   path.write_text(text)
   monkeypatch.setattr(machine.pathlib, 'Path', lambda name: path)
   assert machine.cpu_quota() == cores
+
+
+@pytest.mark.parametrize(
+  'first, shares', [('', '3 3'), ('tf.zeros([])', '1 1')]
+)
+def test_each_core_has_a_share_unless_tensorflow_has_started(first, shares):
+  code = f"""
+import tensorflow as tf
+from vae_info import devices
+{first}
+print(devices.share_cores(), devices.share_cores())
+"""
+  process = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=ROOT,
+    env={**os.environ, machine.THREADS[0]: '3', 'TF_CPP_MIN_LOG_LEVEL': '3'},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert process.stdout.strip() == shares

@@ -157,6 +157,8 @@ def _living(run):
       renewed = json.loads(claim.read_text())['renewed']
     except FileNotFoundError:
       continue  # It was withdrawn meanwhile.
+    except ValueError:
+      renewed = time.time()  # It is being written at this moment.
     if time.time() - renewed < EXPIRY:
       living.append(claim)
     else:
