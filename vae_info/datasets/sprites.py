@@ -25,8 +25,8 @@ NUM_CLASSES = {
 }
 SIZES = {'train': 20_000, 'validation': 5_000, 'test': 5_000}
 SIDE = 28
-# Half the side of the largest square, in pixels. The ellipse and the triangle are
-# relative to it. No shape looks the same turned by less than 90 degrees.
+# Half the side of the largest square, in pixels. It also scales the ellipse and
+# the triangle. No shape looks the same turned by less than 90 degrees.
 _HALF = 5.0
 
 
