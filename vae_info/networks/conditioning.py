@@ -14,10 +14,9 @@ Networks do not know of beta. `layers.Make` puts a `Modulation` into layers.
 `bind` copies a network and gives the modulations of the copy a condition. The
 copy shares all variables. A model of one beta has no modulations.
 
-In the compact networks some layers are the same at every beta: the encoder's
-first convolution, the decoder's last, and the causal stack of the
-autoregressive decoder but for one scale and shift at its end. So a step costs
-less.
+Some layers of the compact networks are the same at every beta: the first
+convolution of the encoder, the last of a decoder, and those of the causal
+stack. So a step costs less. At its end, the stack is scaled and shifted once.
 
 #### References
 
