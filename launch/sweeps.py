@@ -87,7 +87,7 @@ def baselines(dataset: str, *tasks: str) -> tuple[Entry, ...]:
 
 
 def supervised(dataset: str, *tasks: str, **more: Any) -> tuple[Entry, ...]:
-  """Supervised networks of each task, one seed: the simple and a narrow one.
+  """The simple and the narrow supervised network for each task, with one seed.
 
   Args:
     dataset: The data set.
@@ -152,8 +152,8 @@ def points(
 
 DECONV, AUTO = DECODERS
 SEEDS = (0, 1, 2)
-# The rate then runs from a few nats to forty. An autoregressive decoder ignores
-# its code if beta is above about 1.
+# The rate then runs from a few nats to forty. Trained at one beta, an
+# autoregressive decoder ignores its code from a beta of about 0.7 on.
 RANGES = {DECONV: '0.6:10', AUTO: '0.3:2'}
 CURVE_EPOCHS = {
   ('binarized_mnist', DECONV): 8,
@@ -220,7 +220,7 @@ SWEEPS = {
     batch_size=20,
     steps=20,
   ),
-  # The trainings whose numbers README reports: 20 minutes.
+  # The trainings on the bundled digits in plots/README.md.
   'readme': (
     Entry({'dataset': 'static_mnist'}),
     Entry({'dataset': 'static_mnist', 'beta': 0.5, 'decoder': AUTO}),
@@ -275,9 +275,9 @@ SWEEPS = {
     *narrow_supervised('omniglot', 'alphabet', early_stopping=True),
     *narrow_supervised('omniglot', 'character', early_stopping=True),
   ),
-  # The trainings of `mnist_row`, and such of Lake's Omniglot, on more labels. A
-  # run that another sweep evaluated counts as done: `evaluate --task=all` adds
-  # the rows that it lacks.
+  # Trainings of `mnist_row`, and like ones of Lake's Omniglot, evaluated on all
+  # tasks. A run that another sweep evaluated counts as done. `evaluate
+  # --task=all` adds the rows that it lacks.
   'attributes': (
     *all_tasks(both_decoders(**MNIST)),
     *all_tasks(both_decoders(**LAKE)),

@@ -1,18 +1,18 @@
-"""Which information survives: the share of many labels that codes keep.
+"""Which information survives: the share of each label's that codes keep.
 
-On the left the share of the label's information that the code keeps,
+On the left is the share of the label's entropy that the code keeps,
 
     (H(Y) - C) / H(Y),
 
-against the rate R. On the right what it keeps of the information that a
+against the rate R. On the right is the share of the information that a
 supervised network gets from the pixels,
 
     (H(Y) - C) / (H(Y) - C_supervised).
 
-The two differ where pixels do not show all: a grey digit's thickness is not all
-in its binary draw. A row of panels is a data set and a decoder. Colour and
+The two differ where the pixels do not determine the label, such as a grey
+digit's thickness. A row of panels is a data set and a decoder. Colour and
 marker show the label, and the line's style the marginal. C_supervised is the
-least C of all supervised networks, each averaged over its seeds.
+least C of the supervised networks, each averaged over its seeds.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ from plots.curves import interpolated
 from plots.panels import best_configurations
 from plots.table import Row, column, rows_of_methods
 
-# Name of the data -> the data sets that may have its rows, and the labels. The
-# first data set with rows of two labels of the same runs is drawn.
+# Name of the data -> its data sets, and its labels. The first data set that has
+# a run with two labels is drawn.
 WORLDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
   'MNIST': (
     ('binarized_mnist', 'static_mnist'),
@@ -96,10 +96,10 @@ class Curve:
     return np.array(column(self.rows, 'rate'))
 
   def whole(self, of_pixels: bool) -> float | None:
-    """The information of which shares are taken, nats.
+    """The information that counts as a share of 1, nats.
 
     Args:
-      of_pixels: Whether it is what the supervised network gets, or H(Y).
+      of_pixels: Whether it is what the supervised network gets; else H(Y).
     """
     if not of_pixels:
       return self.label_entropy

@@ -1,10 +1,10 @@
 """Bounds on I(X;Z) and I(Z;Y) against rate.
 
-Left: I(X;Z) between its bounds, a bar for each result, below I(X;Z) = R.
-Right: C, the least C below it, and its floor: no classifier of the same codes
-has a lower C than H(Y) less the upper bound on I(Z;Y). Random discarding is
-drawn twice: of all information of an image, and of what is not noise of its
-binarisation, H(X) - H(X|grey).
+On the left, a bar for each result spans the bounds on I(X;Z), below the line
+I(X;Z) = R. On the right are C, the least C, and the floor. No classifier of the
+same codes has a C below the floor, H(Y) less the upper bound on I(Z;Y). On
+MNIST, random discarding is drawn twice: of all H(X) nats, and of H(X) -
+H(X|grey), which leaves out the noise of the binarisation.
 """
 
 from collections.abc import Sequence

@@ -2,10 +2,10 @@
 
     python -m plots.retained
 
-A cell is the share of the information that a supervised network gets from the
-pixels, (H(Y) - C) / (H(Y) - C_supervised), interpolated at a rate. The label
-that keeps half of it down to the lowest rate comes first: it stays last as the
-rate falls.
+A supervised network gets some information about a label from the pixels. A cell
+is the share of it that codes keep, (H(Y) - C) / (H(Y) - C_supervised),
+interpolated at a rate. The first label is that of which codes keep half down to
+the lowest rate.
 """
 
 import pathlib
@@ -31,9 +31,9 @@ def define_flags() -> None:
 
 
 def half(curve: Curve) -> float:
-  """The lowest rate with half of what the supervised network gets, nats.
+  """The lowest rate that keeps half of what the supervised network gets, nats.
 
-  It is 0 if the whole curve has more, and infinite if none of it has, or if
+  It is 0 if all points keep more. It is infinite if no point keeps half, or if
   there is no supervised network.
   """
   shares = curve.shares(of_pixels=True)

@@ -46,8 +46,8 @@ class Row:
     beta_trained: 'LOW:HIGH', the range of a multi-beta model, which was
       evaluated at `beta`; empty for all other rows.
     label_preference: (H(Y) - C) / (H(Y) R / H(X)).
-    information_lower: Bounds on I(X;Z) and I(Z;Y) are None in tables of earlier
-      versions, which lack the columns.
+    information_lower: Lower bound on I(X;Z). All columns of bounds are None in
+      tables of earlier versions, which lack them.
     noise: Standard deviation sigma of the noise on PCA's codes.
     damage: What is wrong with one of the row's numbers, which is then None;
       empty if all are good.

@@ -108,8 +108,8 @@ def import_tensorflow() -> None:
   a file meanwhile. If the import fails, the messages are shown.
 
   `tf.keras` is Keras 2, as in TensorFlow Probability, unless the user has set
-  TF_USE_LEGACY_KERAS. Otherwise the import would also load Keras 3, and through
-  it matplotlib and scikit-learn: a quarter of the time.
+  TF_USE_LEGACY_KERAS. Keras 3 would also import matplotlib and scikit-learn,
+  which takes a quarter of the time.
   """
   os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
   sys.stderr.flush()

@@ -33,7 +33,7 @@ LR_SCHEDULES = ('cosine', 'paper')
 CLASSIFIERS = {'linear': (), 'mlp': (200, 200), 'mlp_large': (500, 500, 500)}
 
 # Default epochs by (architecture, decoder), or else by architecture alone.
-# Compact trainings finish within two to six minutes on two CPU cores.
+# Compact trainings finish within minutes on two CPU cores.
 DEFAULT_EPOCHS = {
   ('compact', 'autoregressive'): 10,
   'compact': 12,
@@ -160,8 +160,8 @@ class Config:
   )
   weight_decay: float | None = option(
     None,
-    'In each step, the kernels of layers shrink by this times the learning '
-    'rate (AdamW). The default is '
+    'Each step shrinks the kernels of layers by this times the learning rate '
+    '(AdamW). The default is '
     f'{DEFAULT_WEIGHT_DECAYS["compact"]} for the compact architecture, '
     f'{DEFAULT_WEIGHT_DECAYS["paper"]:.0f} for the paper one.',
     bounds=NOT_NEGATIVE,

@@ -55,8 +55,8 @@ def share_cores() -> int:
   small networks that is faster than several threads for each operation.
 
   Returns:
-    `Execution.shards`: the number of cores; 1 if there is a GPU or a TPU, or if
-    TensorFlow has started already with other threads.
+    `Execution.shards`: the number of cores. It is 1 with a GPU or a TPU, or if
+    TensorFlow has already started with several threads for each operation.
   """
   threads = int(os.environ.get(machine.THREADS[0], 0))
   cores = threads or len(os.sched_getaffinity(0))

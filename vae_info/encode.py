@@ -2,7 +2,7 @@
 
     python -m vae_info.encode --run=runs/NAME --output=codes.npz
 
-`python -m vae_info.evaluate_codes` reads such a file, from any framework.
+`python -m vae_info.evaluate_codes` reads such a file.
 """
 
 from typing import Any
@@ -28,7 +28,9 @@ def define_flags() -> None:
     ['all', 'train', 'validation', 'test'],
     'Images to encode.',
   )
-  flags.DEFINE_float('beta', None, 'Of a multi-beta model: the beta.')
+  flags.DEFINE_float(
+    'beta', None, 'The beta at which to encode; a multi-beta model needs it.'
+  )
   cli.define_data_flags()
 
 

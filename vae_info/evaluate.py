@@ -1,15 +1,16 @@
-"""Evaluates finished runs: R, D, and C of every task.
+"""Evaluates finished runs: R, D, C, and bounds on information.
 
     python -m vae_info.evaluate                  runs without an evaluation
     python -m vae_info.evaluate --run=runs/NAME  this run, even if it has one
     python -m vae_info.evaluate --betas=0.5,1,2  multi-beta models, at these
+    python -m vae_info.evaluate --nobounds       without bounds, in less time
 
-The command prints a table and writes `evaluation.json` into each run directory.
+The command prints tables and writes `evaluation.json` into each run directory.
 Every number is a mean over all test images, with its standard error, in nats.
 
     python -m vae_info.evaluate --split=validation  for choosing settings
 
-prints the same of validation images, and writes nothing but classifiers.
+This prints R, D and C of validation images, and writes only classifiers.
 """
 
 import dataclasses
@@ -37,14 +38,14 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'task',
     None,
-    'Labels to evaluate. "all" stands for all of the data set. '
-    "The default is the data set's default tasks.",
+    'The task, whose labels are evaluated. "all" stands for all tasks of the '
+    "data set. The default is the data set's default tasks.",
   )
   flags.DEFINE_enum(
     'split',
     'test',
     options.SPLITS,
-    'Images to evaluate. Of "validation" the table is only printed: '
+    'Images to evaluate. With "validation" the table is only printed: '
     'evaluations in run directories are always of test images.',
   )
   flags.DEFINE_list(
@@ -69,8 +70,9 @@ def define_flags() -> None:
   flags.DEFINE_boolean(
     'bounds',
     True,
-    'Whether to bound I(X;Z) and I(Z;Y), and to fit the least C: a mixture of '
-    'classifiers. Takes about as long as the classifier; of test images only.',
+    'Whether to bound I(X;Z) and I(Z;Y), and to fit the mixture of classifiers '
+    'that gives the least C. This takes about as long as fitting the '
+    'classifier. Validation images (--split) get no bounds.',
   )
   cli.define_entropy_estimate()
   cli.define_classifier_flags()

@@ -1,8 +1,8 @@
-"""Evaluates codes of any framework: R, bounds on information, C and least C.
+"""Evaluates codes of any framework: R, C, and bounds on information.
 
     python -m vae_info.evaluate_codes --codes=codes.npz --output=results.csv
 
-The file has, of N images in any order:
+The file has these arrays, of N images in any order:
 
     means, scales    float [N, L]: p(z|x) is a diagonal Gaussian
     codes            float [N, L]: draws; used only without the two above
@@ -10,7 +10,8 @@ The file has, of N images in any order:
     split            int [N]: 0 training, 1 validation, 2 test
 
 R is against a mixture of Gaussians that is fitted to the codes of training
-images. From codes alone there is C, but no R and no bound on I(X;Z).
+images. With `codes` alone there are C and the least C, but no R and no bound on
+I(X;Z).
 """
 
 import pathlib
@@ -28,7 +29,9 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
   """Defines every flag of this command."""
-  flags.DEFINE_string('codes', None, 'The .npz file of arrays.')
+  flags.DEFINE_string(
+    'codes', None, 'The .npz file of arrays to evaluate. Required.'
+  )
   flags.DEFINE_string(
     'output', None, 'CSV file to write, with the columns of results.csv.'
   )

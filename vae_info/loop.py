@@ -45,6 +45,7 @@ class Schedule:
     seed: Determines the order of images.
     learning_rate: The largest learning rate of Adam.
     decay: 'cosine' or 'paper'; see `rate`.
+
   Raises:
     UserError: There are fewer images than a batch has.
   """
@@ -130,7 +131,7 @@ def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-  """How steps are run. This changes the speed, but nothing that is learned.
+  """How steps are run: this changes the speed, and only last digits of results.
 
   Attributes:
     strategy: Splits each batch evenly over its replicas.
@@ -138,8 +139,8 @@ class Execution:
     steps_per_call: Steps in one call of the device. A signal waits for the
       call to end. None for as many as take about a second.
     checkpoint_minutes: Minutes between checkpoints; 0 saves after every call.
-    shards: Into how many shares to cut a replica's part of a batch, at most.
-      Each share keeps one core busy.
+    shards: The most shares into which a replica's part of a batch is cut. Each
+      share keeps one core busy.
   """
 
   strategy: tf.distribute.Strategy = dataclasses.field(
@@ -155,8 +156,9 @@ class Execution:
 
     Args:
       batch_size: Images in a step, over all replicas.
-      betas: If given, how many different betas a batch has. They come in blocks
-        of equal size, and each share has one of them, or an equal part.
+      betas: The number of different betas in a batch, which come in blocks of
+        equal size; None for no restriction. Either each share has whole blocks,
+        or each block has whole shares.
     """
     size = batch_size // self.strategy.num_replicas_in_sync
     betas = betas or 1

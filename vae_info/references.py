@@ -16,8 +16,8 @@ Everything is in nats. Imports no TensorFlow.
 import numpy as np
 from scipy import stats
 
-# H(X|grey) of MNIST's binary images, nats: the mean over 4,000 images of the
-# sum of their pixels' Bernoulli entropies. It is noise of the binarisation.
+# H(X|grey) of MNIST's binary images, nats: the noise of the binarisation. It is
+# the sum of the pixels' Bernoulli entropies, averaged over 4,000 images.
 MNIST_NOISE = 45.8
 
 

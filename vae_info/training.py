@@ -199,8 +199,8 @@ def make_replica_step(
 ) -> loop.Step:
   """One step, as each replica takes it in `strategy.run`.
 
-  A replica cuts its part of the batch into shares. They meet only in the loss,
-  so cores work on them side by side.
+  A replica cuts its part of the batch into shares. Only the loss combines them,
+  so cores work on them in parallel.
 
   Returns:
     A function of the step's number and the whole batch's indices,
@@ -218,11 +218,11 @@ def make_replica_step(
     variables = list(model.trainable_variables)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
-      # 1. Rates and distortions of each share, side by side.
+      # 1. Rates and distortions of each share, in parallel.
       shares = [forward(step, indices, first + i) for i in range(shards)]
       rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
-      # 2. The loss. Where each image has a beta, each has a weight too.
+      # 2. The loss. In a multi-beta model each image has a beta and a weight.
       beta: Any = config.beta
       weights = None
       if config.beta_range:
@@ -242,7 +242,7 @@ def make_replica_step(
 
 
 def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
-  """Joins what the shares of a step have, `[B / shards]` each."""
+  """Joins the values of a step's shares, `[B / shards]` each."""
   return tf.concat(parts, axis=0)
 
 
@@ -251,8 +251,8 @@ def _make_forward(
 ) -> Callable:
   """Makes a function that takes one of `shares` shares of a batch.
 
-  Each share draws what is random for the whole batch, and uses its own part. So
-  the result does not depend on the number of shares.
+  Each share draws the random numbers of the whole batch, and uses its own part.
+  So the draws do not depend on the number of shares.
 
   Returns:
     A function of the step's number, the whole batch's indices and the number
@@ -326,8 +326,8 @@ def update(
     optimizer: Made by `loop.make_optimizer`.
     variables: The weights.
     gradients: This replica's gradient of each variable, or None.
-    decay: By what share the kernels of layers shrink, apart from the gradient
-      (Loshchilov & Hutter 2019). Biases and free variables stay.
+    decay: The share by which the kernels of layers shrink, apart from the
+      gradient (Loshchilov & Hutter 2019). Biases and free variables do not.
   """
   pairs = [
     (gradient, variable)

@@ -60,8 +60,8 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'task',
     None,
-    'Labels to predict. "all" stands for all of the data set. '
-    "The default is the data set's default tasks.",
+    'The task, whose labels are predicted. "all" stands for all tasks of the '
+    "data set. The default is the data set's default tasks.",
   )
   flags.DEFINE_integer('seed', 0, 'Seed of all random draws.')
   _define_options()

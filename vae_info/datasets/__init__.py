@@ -70,7 +70,8 @@ class Dataset:
       new images of `train`; None if these images are the same for all steps.
     default_tasks: The tasks to use if none is named; by default all but those
       in `MORE_TASKS`.
-    shared: Tasks whose classifiers share a trunk if all are evaluated together.
+    shared: Tasks whose classifiers share a trunk if all of these tasks are
+      evaluated together.
   """
 
   name: str

@@ -1,12 +1,12 @@
 """Attributes of MNIST's digits, as tasks: how thick, how slanted, how large.
 
 The bundled file has the rank of each of MNIST's 70,000 images in each
-attribute, in 250 levels. Levels are those of the 60,000 training images: each
+attribute, in 250 levels. The 60,000 training images define the levels: each
 level has 240 of them. A task has ten classes of 25 levels each. So its entropy
-is that of ten equal classes, ln 10, as the digit's nearly is.
+over these images is ln 10.
 
 The attributes are measured on the grey images by `measure_digits.py`, which
-also makes the file. An image drawn from the grey one does not show all of them.
+also makes the file. A binary draw of the grey image does not show all of them.
 """
 
 import functools

@@ -15,14 +15,14 @@ The intensities I of the enlarged image give
 
     slant       arctan(-u11 / u02), where u are central moments of I; radians,
                 and above 0 if the digit leans to the right
-    width       of the parallelogram with this slant and horizontal edges ...
-    height      ... that holds 98 % of I from left to right, and from top to
-                bottom: 1 % is cut off at each end
+    width       horizontal side of the parallelogram with this slant that holds
+                98 % of I from left to right: 1 % is cut off at each end
+    height      its height, which holds 98 % of I from top to bottom
 
-Areas are in pixels of the original image squared, lengths in pixels. The file
-has no measures, but their ranks: see `digit_attributes.py`. Our own choice: the
-enlargement by cubic splines, and the ends of the parallelogram, which are
-interpolated, so that two images hardly ever have the same height.
+Lengths are in pixels of the original image, areas in pixels squared. The file
+has the ranks of the measures: see `digit_attributes.py`. Two choices are our
+own. Cubic splines enlarge images. The ends of the parallelogram are
+interpolated, so that hardly any two images have the same height.
 
 #### References
 
@@ -86,7 +86,7 @@ def _of_strokes(large):
   from skimage import morphology
 
   strokes = large >= (large.min() + large.max()) / 2
-  strokes = np.pad(strokes, 1)  # What is outside the image counts as paper.
+  strokes = np.pad(strokes, 1)  # Outside the image there are no strokes.
   skeleton = morphology.skeletonize(strokes)
   distances = scipy.ndimage.distance_transform_edt(strokes)
   return {

@@ -1,15 +1,15 @@
 """Who drew each image of Omniglot, recovered from the order of records.
 
 Twenty people drew each character, and Lake's files are numbered by them. The
-records of TensorFlow Datasets have no such number, but their order tells it:
-a split is sorted by the MD5 sum of its name and the record's key [1], which is
+records of TensorFlow Datasets have no such number, but their order gives it. A
+split is sorted by the MD5 sum of its name and the record's key [1]. The key is
 
     ALPHABET_CHARACTER_LLLL_DD.png
 
-with the number LLLL of the character among all, from 1, and the number DD of
-the drawer, from 1 to 20. So sorting the 20 possible keys of each character
-gives the key of each record. The labels of the sorted keys must be those of the
-records. In both splits all are.
+where LLLL is the number of the character among all, from 1, and DD that of the
+drawer, from 1 to 20. So sorting the 20 possible keys of each character gives
+the key of each record. As a check, the labels of the sorted keys must equal
+those of the records. In both splits all do.
 
 Drawers are numbered within an alphabet: number 3 of two alphabets need not be
 the same person.
@@ -69,5 +69,5 @@ def recover(
 
 
 def _digest(split: str, key: str) -> bytes:
-  """What the records of a split are sorted by."""
+  """The MD5 sum by which the records of a split are sorted."""
   return hashlib.md5(split.encode() + key.encode()).digest()

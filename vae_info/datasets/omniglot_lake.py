@@ -7,11 +7,11 @@
 white, to 28x28. They are inverted, so that strokes are 1.
 
 The tasks are `alphabet` and `character`, numbered as in TensorFlow Datasets,
-which calls the second `label`; and `drawer`, the number of one of 20 people
-(see `omniglot_drawers.py`). It is their number within an alphabet. So the
-classifier of `drawer` is also given the alphabet, and C bounds the information
-about the drawer given the alphabet: I(Z; drawer | alphabet) >= ln 20 - C. All
-twenty drew every character, so the entropy is ln 20 in every alphabet.
+which calls the second `label`. A third task is `drawer`, the number of one of
+20 people (see `omniglot_drawers.py`). It counts within an alphabet. So the
+classifier of `drawer` is also given the alphabet. All twenty drew every
+character, so the entropy is ln 20 in every alphabet, and
+I(Z; drawer | alphabet) >= ln 20 - C.
 
 #### References
 

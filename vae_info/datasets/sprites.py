@@ -1,13 +1,13 @@
 """Sprites: a finite world of images, whose distribution p(x, y) is known.
 
 A sprite is one of 3 shapes in one of 6 scales, 20 orientations and 8 x 8
-positions, drawn on 28x28 binary pixels. All 23,040 are equally likely. Some
-give the same pixels. These are merged to one image x with the sum of their
-probabilities, and p(x, y) keeps how often each label gives it. So one image may
-have two labels, H(Y|X) is not 0, and H(X) is below ln 23,040 = 10.045 nats.
+positions, drawn on 28x28 binary pixels. All 23,040 are equally likely. Sprites
+of the same pixels are merged to one image x, and their probabilities are added.
+p(x, y) keeps how often each label gives the image. So one image may have two
+labels, H(Y|X) is not 0, and H(X) is below ln 23,040 = 10.045 nats.
 
-Splits are drawn from p(x, y), with replacement. After dSprites of Matthey et
-al. (2017), but drawn here: no data of it are used.
+Splits are drawn from p(x, y), with replacement. The idea is that of dSprites by
+Matthey et al. (2017), but none of its data are used.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ NUM_CLASSES = {
 }
 SIZES = {'train': 20_000, 'validation': 5_000, 'test': 5_000}
 SIDE = 28
-# Half the sides of shapes at scale 1, in pixels: a square, an ellipse, and a
-# triangle. None looks the same when it is turned by less than 90 degrees.
+# Half the side of the largest square, in pixels. It also scales the ellipse and
+# the triangle. No shape looks the same turned by less than 90 degrees.
 _HALF = 5.0
 
 
@@ -56,7 +56,7 @@ class World:
 
 @functools.cache
 def world() -> World:
-  """Draws all sprites, and merges those of equal pixels."""
+  """Draws all sprites, and merges those with the same pixels."""
   counts = tuple(NUM_CLASSES.values())
   every = np.indices(counts).reshape(len(counts), -1)
   labels = {
@@ -104,7 +104,7 @@ def _draw(shape, scale, orientation):
     inside = (u / 1.3) ** 2 + (v / 0.65) ** 2 <= 1.0
   else:
     inside = (v <= 0.8) & (np.abs(u) <= 0.6 * (v + 1.2))
-  # Tasks x and y are in this order: columns change slowest.
+  # Task x comes before y, so columns change slowest.
   inside = inside.reshape(PLACES, PLACES, -1).transpose(1, 0, 2)
   return inside.reshape(PLACES * PLACES, -1)
 

@@ -1,13 +1,14 @@
-"""Codes as arrays: those of a run, and the evaluation of anyone's.
+"""Codes as arrays: from a run, or from anyone, and their evaluation.
 
-An `.npz` file has, of N images in any order,
+An `.npz` file has these arrays, of N images in any order:
 
     means, scales    float [N, L]: p(z|x) is a diagonal Gaussian
     codes            float [N, L]: draws; used only without the two above
     labels           int [N], of the task `label`; or labels_TASK for each task
     split            int [N]: 0 training, 1 validation, 2 test
 
-From `codes` alone there is C, but no density: no R, no bound on I(X;Z).
+With `codes` alone no density is known. There are C and the least C, but no R
+and no bound on I(X;Z).
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ SPLITS = ('train', 'validation', 'test')
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-  """Checked arrays; see the module.
+  """Arrays that `check` has checked; the module describes them.
 
   Attributes:
     gaussians: p(z|x) of all images; None if there are only codes.
@@ -57,7 +58,7 @@ class Arrays:
     return np.flatnonzero(self.split == SPLITS.index(name))
 
   def draw(self, epoch: int) -> tf.Tensor:
-    """Codes of training images; other ones for each epoch, if possible."""
+    """Codes of training images: new ones for each epoch, if p(z|x) is known."""
     train = self.part('train')
     if self.gaussians is None:
       return tf.constant(self.codes[train], tf.float32)
@@ -77,7 +78,7 @@ def check(arrays: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:
     if means.shape != scales.shape:
       raise UserError(
         f'scales should have the shape of means, {list(means.shape)}, found '
-        f'{list(scales.shape)}; repeat them if they are common'
+        f'{list(scales.shape)}; repeat scales that images share'
       )
     if scales.min() <= 0.0:
       raise UserError(
@@ -199,7 +200,7 @@ def of_run(
   Args:
     run: A finished run.
     split: One of `SPLITS`, or 'all'.
-    beta: Of a multi-beta model, the beta.
+    beta: The beta at which to encode; a multi-beta model needs it.
     data_dir: As in `datasets.load`.
     cache_dir: As in `datasets.load`.
 
@@ -211,7 +212,8 @@ def of_run(
   config = run.config
   if config.beta_range and beta is None:
     raise UserError(
-      f'{run} is a multi-beta model, for {config.beta}: choose with --beta'
+      f'{run} is a multi-beta model for {config.beta}; choose a beta with '
+      '--beta'
     )
   [point] = curve.load(run, None if beta is None else [beta])
   data = datasets.load(config.dataset, data_dir, cache_dir, config.binarization)
@@ -258,7 +260,7 @@ def evaluate(
 
   Args:
     arrays: As the module describes them.
-    name: Of the column `run`.
+    name: The value of the column `run`.
     settings: How to fit the paper's classifier; its seed is that of all draws.
 
   Raises:

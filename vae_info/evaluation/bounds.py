@@ -1,9 +1,10 @@
 """Bounds on I(X;Z) and I(Z;Y) of one encoder: chosen on validation images.
 
-Everything that is chosen is chosen on validation images: the bandwidths of the
-aggregate posterior, the weights of mixtures, the exponent alpha and reference b
-of the tempered bound, and which lower bound is reported. Encodings of training
-images make the aggregate posterior. Reported numbers use test images alone.
+Validation images choose the bandwidths of the aggregate posterior, the weights
+of mixtures, and the exponent alpha and reference b of the tempered bound. They
+also choose which lower bound is reported, except that InfoNCE is compared by
+its value on test images. Encodings of training images make the aggregate
+posterior. Reported numbers use test images alone.
 
     uppers = rate, refitted marginal, aggregate posterior, mixture of the three
     lowers = InfoNCE, tempered, strata
@@ -28,8 +29,8 @@ ALPHAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 # Shares of the mixed density in the reference b; the rest is the mean of
 # p(z|x)^alpha over training images.
 SHARES = (0.01, 0.1, 0.5, 1.0)
-# The largest errors, expected from validation images, of a tempered bound and
-# of those that take its place if it does not hold on test images.
+# The largest errors of tempered bounds, expected from validation images. One of
+# the next level replaces a bound that does not hold on test images.
 LEVELS = (0.05, 0.025, 0.01)
 
 
@@ -41,8 +42,8 @@ class Encodings:
     gaussians: p(z|x), before any flow.
     codes: One draw for each image, before any flow, float `[N, L]`.
     labels: Of one task, integers `[N]`.
-    log_marginals: ln m(z) of each code, nats, `[N]`, less the logarithm of the
-      flow's volume change; None without a marginal.
+    log_marginals: ln of the density of `codes` that m(z) gives, nats, `[N]`,
+      with the flow's volume change; None without a marginal.
   """
 
   gaussians: Gaussians
@@ -69,7 +70,7 @@ class Choice:
 
   Attributes:
     alpha: The exponent.
-    share: Of the mixed density in b.
+    share: The share of the mixed density in b.
     constant: Added to ln of the mixed density's part, nats.
     expected: The bound and its error, from validation images.
   """
@@ -128,7 +129,7 @@ class Against:
     return self.sums.own[number] - np.log(priors)
 
   def densities(self, own: bool = False) -> dict[Kernel | str, np.ndarray]:
-    """ln of each density of codes that there is, `[n]` each, by its name."""
+    """ln of each known density of the codes, `[n]` each, by name or kernel."""
     known = {'refitted': self.refitted.log_prob(self.encodings.codes)}
     if self.encodings.log_marginals is not None:
       known['rate'] = self.encodings.log_marginals
@@ -152,8 +153,8 @@ class Information:
     uppers: Bounds on I(X;Z) from above; the last is the mixture.
     lowers: Bounds on I(X;Z) from below: InfoNCE, then the tempered bound.
     conditional: The lower bound on I(X;Z|Y).
-    expected: Of the tempered bound and of the conditional one, the value
-      and its error on validation images; (-inf, 0) if there is none.
+    expected: Values and errors on validation images of the tempered bound and
+      of the conditional one; (-inf, 0) for one that does not exist.
     validation: The first validation codes against training encodings.
     test: The test codes against training encodings, at some bandwidths.
   """
@@ -174,14 +175,15 @@ class Information:
   ) -> Bound:
     """The reported lower bound on I(X;Z).
 
-    Of InfoNCE, the tempered bound and the sum over strata it is the one with
-    the greatest value less two errors on validation images. If that does not
-    hold on test images, it is InfoNCE.
+    It is the one of InfoNCE, the tempered bound and the sum over strata that
+    has the greatest value less two errors. The value of InfoNCE is of test
+    images, the others are of validation images. If the chosen one does not hold
+    on test images, InfoNCE is reported.
 
     Args:
       label_entropy: H(Y), nats.
       losses: Label distortion of each test image, nats, `[N]`.
-      validation: Its mean over validation images.
+      validation: Mean label distortion of validation images, nats.
     """
     candidates = [*self.lowers, self.strata(label_entropy, losses)]
     known = label_entropy - validation
@@ -223,9 +225,9 @@ def measure(
   Args:
     train: Encodings that make the aggregate posterior.
     validation: Encodings on which everything is chosen.
-    test: Encodings on which every number is taken.
+    test: Encodings that give every reported number.
     num_classes: Classes of the labels.
-    seed: Of the first means of the refitted marginal.
+    seed: Determines the first means of the refitted marginal.
   """
   size = train.codes.shape[1]
   refitted = mixtures.fit_gaussians(
@@ -295,7 +297,7 @@ def choose(
     count: Test images.
 
   Returns:
-    A choice for each of `LEVELS` that has one, the first ones first.
+    A choice for each of `LEVELS` that has one, in their order.
   """
   codes = seen.encodings.codes
   mixed = seen.mixed(weights, by_class)
@@ -351,7 +353,7 @@ def _lowers(seen, weights, choices):
 
 
 def _uppers(seen, weights):
-  """The upper bounds; the mixture is the last."""
+  """The upper bounds; the last is that of the mixture."""
   encodings, known = seen.encodings, seen.densities()
   log_probs = encodings.gaussians.log_prob(encodings.codes)
   kernels = [name for name in known if isinstance(name, Kernel)]

@@ -1,14 +1,14 @@
-"""Classifiers of many tasks with one trunk, and a head c(y|z) for each task.
+"""Classifiers of many tasks: one trunk, and a head c(y|z) for each task.
 
     c_t(y|z) = softmax(trunk(z) W_t + b_t)_y
 
-Trunk and heads are one `Mlp`: its outputs are those of all heads, side by side.
-Its loss is the sum of the heads' losses, so one fit takes about as long as that
-of one task. H(Y_t) - C_t <= I(Z; Y_t) holds for each head as for any
+Trunk and heads are one `Mlp`, whose outputs are those of all heads, side by
+side. Its loss is the sum of the heads' losses. So one fit takes about as long
+as for one task. H(Y_t) - C_t <= I(Z; Y_t) holds for each head as for any
 classifier.
 
-A data set names the tasks that share a trunk. They do so when they are
-evaluated together; one of them alone has a classifier of its own.
+A data set names the tasks that share a trunk. They share it if all of them are
+evaluated together. Otherwise each has a classifier of its own.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ class Target:
   """What a network is fitted to predict.
 
   Attributes:
-    labels: int32 `[N]`: labels of one task, or row numbers for shared tasks.
+    labels: int32 `[N]`: labels of one task; for shared tasks, row numbers.
     num_classes: Outputs of the network.
     losses: From outputs and labels to the loss of each example, nats.
   """
@@ -68,7 +68,7 @@ class Head:
 
 
 def shared(dataset: Dataset, tasks: Sequence[str]) -> list[str]:
-  """Those of the tasks that share a trunk: all that the data set has, or none.
+  """The tasks that share a trunk: all shared ones of the data set, or none.
 
   Args:
     dataset: The data set.
@@ -89,7 +89,7 @@ def target(dataset: Dataset, name: str) -> Target:
   """What the network of a task, or of all shared tasks, is fitted to.
 
   Args:
-    dataset: The data set, whose training labels it has.
+    dataset: The data set; its training labels are the target.
     name: A task, or `SHARED`.
   """
   if name != SHARED:

@@ -1,10 +1,10 @@
 """Bounds on I(X;Z) from densities, each with a standard error, in nats.
 
 Every function returns a `Bound`: one value for each image, whose mean is the
-bound and whose spread gives its standard error. Codes are one draw for each
-image from p(z|x), which is known; images are independent.
+bound and whose spread gives its standard error. For each image,
+one code is drawn from p(z|x), which is known. Images are independent.
 
-From above, for any density m that the images had no part in:
+From above, for any density m that does not depend on these images:
 
     I(X;Z) <= E ln p(z|x) / m(z).                                (`upper`)
 
@@ -12,26 +12,28 @@ From below, with K images [1]; at most ln K:
 
     I(X;Z) >= E ln p(z_i|x_i) / mean_j p(z_i|x_j).               (`infonce`)
 
-From below, beyond ln K, with f(z, x) = alpha ln p(z|x) - ln b(z) for any b that
-the images had no part in, and w_ij = exp f(z_i, x_j):
+From below, beyond ln K, for any b that does not depend on these images. Here
+f(z, x) = alpha ln p(z|x) - ln b(z) and w_ij = exp f(z_i, x_j):
 
     I(X;Z) >= E f(z_i, x_i) - ln W,    W = mean of w over i != j (`tempered`)
 
-This is the bound of Donsker and Varadhan [2] for the critic f. With r = p / a
-for a density a, b = a^alpha. b(z) close to the mean of p(z|x)^alpha is better.
-Then W is close to 1, and the bound differs little from its unbiased form [3],
-E f + 1 - W. -ln W itself is biased upward by about half its variance.
+This is the bound of Donsker and Varadhan [2] for the critic f. For a density a
+one could take b = a^alpha. It is better if b(z) is close to the mean of
+p(z|x)^alpha. Then W is close to 1, and the bound differs little from its
+unbiased form [3], E f + 1 - W. -ln W itself is biased upward by about half its
+variance.
 
-Within strata of the label the same gives I(X;Z|Y), where all strata share one
-W. If Y depends on Z through X alone,
+Within strata of the label, the same bounds I(X;Z|Y). All strata share one W. If
+Y depends on Z through X alone,
 
     I(X;Z) = I(Z;Y) + I(X;Z|Y) >= H(Y) - C + I(X;Z|Y),
     I(Z;Y) = I(X;Z) - I(X;Z|Y).
 
-Standard errors are of pairs: if u_i is the mean of w over the images beside
-code i, and v_i that over the codes beside image i, image i moves the bound by
-f_i - (u_i + v_i) / W. Intervals from them are asymptotic: no sample excludes
-rare pairs of much weight. So a bound counts only if it `holds`.
+Standard errors are of pairs. Let u_i be the mean of w over the other images
+with code i, and v_i the mean over the other codes with image i. Then image i
+moves the bound by f_i - (u_i + v_i) / W. Intervals from these errors are
+asymptotic: no sample rules out rare pairs of much weight. So a bound counts
+only if it `holds`.
 
 #### References
 
@@ -50,7 +52,7 @@ import numpy as np
 from vae_info.evaluation.pairwise import Gaussians, Kernel, pair_sums
 
 MOST_STDERR = 0.1  # Nats.
-MOST_SHARE = 0.05  # Of the sum of all pairs that one pair may have.
+MOST_SHARE = 0.05  # The most of the sum of all pairs that one pair may have.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Bound:
   Attributes:
     name: The estimator.
     values: What each image contributes, float64 `[N]`.
-    share: The largest part of a sum over pairs that one pair has.
+    share: The part of a sum over pairs that the largest pair has.
   """
 
   name: str
@@ -99,7 +101,7 @@ def upper(
   Args:
     log_probs: ln p(z_i|x_i), `[N]`.
     log_densities: ln m(z_i), `[N]`.
-    name: Of the density m.
+    name: The name of the density m.
   """
   return Bound(name, log_probs - log_densities)
 
@@ -180,7 +182,7 @@ def pairs(
   count, images = len(codes), len(gaussians)
   log_probs = gaussians[:count].log_prob(codes)
   diagonal = alpha * log_probs - log_references
-  # A constant in b leaves the bound alone, and keeps w near 1.
+  # A constant in b does not change the bound, and keeps w near 1.
   kernel = Kernel.tempered(alpha)
   sizes = len(log_references), count
   rows, means = np.zeros(sizes), np.zeros(sizes)
@@ -240,7 +242,7 @@ def tempered(
 def expected(sums: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
   """The bound of each reference, and its error if there were `count` images.
 
-  For choosing a reference: the codes may be of a part of the images.
+  It is for choosing a reference. The codes may be of some of the images.
 
   Returns:
     (bounds, standard errors), `[R]` each.
@@ -257,7 +259,7 @@ def expected(sums: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def together(name: str, *bounds: Bound | np.ndarray) -> Bound:
-  """The sum of bounds on the parts of one quantity, of the same images."""
+  """Adds bounds, from the same images, on the parts of one quantity."""
   parts = [b if isinstance(b, Bound) else Bound('', b) for b in bounds]
   return Bound(
     name,
@@ -269,9 +271,10 @@ def together(name: str, *bounds: Bound | np.ndarray) -> Bound:
 def choose(
   candidates: Sequence[tuple[float, float]], most: float = MOST_STDERR
 ) -> int | None:
-  """The candidate (bound, error) of the greatest bound - 2 errors, or None.
+  """The number of the candidate (bound, error) with the greatest lower end.
 
-  Those whose error is above `most` do not count.
+  The lower end is the bound less two errors. Candidates whose error is above
+  `most` do not count. None if no candidate counts.
   """
   best, found = -np.inf, None
   for number, (value, stderr) in enumerate(candidates):

@@ -4,14 +4,14 @@
 
 Each c_k is fitted to codes of training images. Validation images choose when a
 fit ends, each c_k's temperature, and the weights. So c(y|z) is a classifier
-like any other, and H(Y) - C <= I(Z;Y) holds of it on test images. The kinds:
+like any other, and H(Y) - C <= I(Z;Y) holds for it on test images. The kinds:
 
 - the paper's classifier;
 - larger networks, each fitted until C of validation images rises;
 - Gaussians of each class, with a covariance for each, and with a common one;
-- the posterior of the label if the training images were all images,
-  c(y|z) proportional to sum_j [y_j = y] p(z|x_j), at some bandwidths. It needs
-  p(z|x), and no fit;
+- the posterior of the label as if the training images were all images: c(y|z)
+  proportional to sum_j [y_j = y] p(z|x_j), at some bandwidths. It needs p(z|x),
+  but no fit;
 - the frequencies of the labels.
 """
 
@@ -34,7 +34,7 @@ PATIENCE = 2  # Epochs without a lower C after which a fit ends.
 LEARNING_RATE = 1e-3
 BATCH_SIZE = 250
 SMOOTHING = 1e-6  # Added to the posterior of each label.
-MOST_CLASSES = 100  # With a covariance of their own.
+MOST_CLASSES = 100  # With more, classes get no covariance of their own.
 
 # ln c(y|z) at validation codes and at test codes, `[V, C]` and `[n, C]`.
 Pair = tuple[np.ndarray, np.ndarray]
@@ -45,7 +45,8 @@ class Labelled:
   """Codes and labels of all splits.
 
   Attributes:
-    draw: Codes of training images, `[N, L]`, by the number of an epoch.
+    draw: A function from an epoch's number to codes of training images,
+      `[N, L]`.
     train: Labels of the training images, int32 `[N]`.
     validation: Codes `[V, L]` and labels `[V]`.
     test: Codes `[n, L]` and labels `[n]`.
@@ -82,7 +83,7 @@ def fit(
   Args:
     labelled: Codes and labels.
     known: Components that are there already: ln c(y|z), by name.
-    settings: Its seed is used, and its epochs are the most for any network.
+    settings: Gives the seed, and an upper limit of each network's epochs.
 
   Raises:
     UserError: The loss of a classifier is not finite.
@@ -215,7 +216,7 @@ def _gaussians(labelled, codes, common) -> Pair:
   for number in range(classes):
     if not common:
       own = rest[labelled.train == number]
-      # As many more codes of the common covariance as there are dimensions.
+      # Shrunk towards the common covariance, as if by L codes of it.
       covariance = (own.T @ own + size * pooled) / (len(own) + size)
       inverse, volume = _whitening(covariance)
     for part, out in zip(_asked(labelled), logs, strict=True):

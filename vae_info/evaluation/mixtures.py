@@ -1,7 +1,7 @@
 """Mixtures by expectation-maximisation: of Gaussians, and of known densities.
 
 Each is fitted to codes or labels of some images and then evaluated on others.
-So the log-likelihood there is an honest one. Imports no TensorFlow.
+So the log-likelihood of those is not biased by the fit. Imports no TensorFlow.
 
 #### References
 
@@ -23,7 +23,7 @@ def fit_weights(log_probs: np.ndarray, steps: int = 300) -> np.ndarray:
 
   Args:
     log_probs: ln of each component at each point, `[n, K]`.
-    steps: Of expectation-maximisation.
+    steps: Steps of expectation-maximisation.
 
   Returns:
     Float64 `[K]`. They sum to 1; those below `LEAST_WEIGHT` are 0.
@@ -92,9 +92,9 @@ def fit_gaussians(
   Args:
     codes: Codes of training images.
     rng: Chooses the first means among the codes.
-    count: Components, if there are at least 50 codes for each.
-    steps: Of expectation-maximisation.
-    most: How many codes to use; the first ones.
+    count: The most components; there are at least 50 codes for each.
+    steps: Steps of expectation-maximisation.
+    most: How many codes to use at most: the first ones.
   """
   centre = codes.mean(axis=0, dtype=np.float64)
   z = codes[:most].astype(np.float64) - centre

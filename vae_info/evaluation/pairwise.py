@@ -3,13 +3,13 @@
     ln p(z_i|x_j) = q_ij - k_j,    q_ij = -1/2 sum_d (z_id - mu_jd)^2 / s_jd^2,
                                    k_j  = sum_d ln s_jd + 1/2 ln(2 pi)
 
-All q are products of two matrices, [z^2, z, 1] and [-1/2 s^-2, mu s^-2, ...].
-Their terms cancel: with scales of 1e-3 they are a million times larger than
+The matrix of all q is a product of two, [z^2, z, 1] and [-1/2 s^-2, mu s^-2,
+...]. Its terms cancel: with scales of 1e-3 they are a million times larger than
 the result. So codes are centred, and products of large terms are in float64.
-What follows is in float32. Products are taken in blocks, and the matrix of all
+Later steps are in float32. Products are taken in blocks, and the matrix of all
 pairs is never kept.
 
-With a flow the same holds of the codes before it. Imports no TensorFlow.
+With a flow, codes are those before it. Imports no TensorFlow.
 """
 
 import dataclasses
@@ -21,11 +21,11 @@ from concurrent import futures
 
 import numpy as np
 
-# Pairs in one product, and pairs in one pass over memory: the first hides the
-# cost of a product, the second fits into a core's cache.
+# Pairs in one product, enough to hide the cost of starting it; and pairs in one
+# pass over memory, few enough for a core's cache.
 PRODUCT = 6_000_000
 PASS = 500_000
-# Of the terms of one q in float32, whose sum then has an error below 0.002.
+# The largest terms of q in float32. Their sum then has an error below 0.002.
 LARGEST = 5e3
 
 
@@ -109,7 +109,7 @@ def blocks(
   if _largest_term(left, right) < LARGEST:
     left, right = left.astype(np.float32), right.astype(np.float32)
   step = min(max(1, PRODUCT // len(gaussians)), len(codes))
-  own = threading.local()  # New memory for each block would cost more than it.
+  own = threading.local()  # New memory costs more than a product.
 
   def product(rows):
     if not hasattr(own, 'memory'):
@@ -124,7 +124,7 @@ def blocks(
 
 
 def _largest_term(left, right, some=64):
-  """The largest sum of the sizes of a q's terms, over some of the codes."""
+  """The largest sum of absolute terms of a q, over some of the codes."""
   chosen = left[:: max(1, len(left) // some)]
   return float((np.abs(chosen) @ np.abs(right).T).max())
 
@@ -160,7 +160,7 @@ def log_sums(
   labels: np.ndarray,
   keep: int = 0,
 ) -> LogSums:
-  """ln sum_j weights_jc kernel(z_i, x_j), of each class c and summed over c.
+  """ln sum_j weights_jc kernel(z_i, x_j), for each class c and summed over c.
 
   Args:
     codes: `[n, L]`.
@@ -168,7 +168,7 @@ def log_sums(
     kernels: K kernels.
     weights: p(x_j, y = c), not negative, `[m, C]`.
     labels: The class of each code, integers `[n]`.
-    keep: Of how many of the first kernels to keep the sums of every class.
+    keep: The number of first kernels whose sums of every class are kept.
   """
   weights = weights.astype(np.float32)
   normalizers = gaussians.log_normalizers

@@ -1,8 +1,8 @@
-"""From a model and a data set to bounds on I(X;Z) and I(Z;Y), and least C.
+"""Bounds on I(X;Z) and I(Z;Y), and the least C, of a model and a data set.
 
-The bounds need p(z|x) as a diagonal Gaussian, which may go through one flow
-that is the same for every image: I(X;Z) is that of the codes before the flow.
-Of any other encoder there is the rate from above, and the least C.
+The bounds need p(z|x) as a diagonal Gaussian. It may go through one flow that
+is the same for every image: I(X;Z) is that of the codes before the flow. For
+any other encoder there are only the rate, from above, and the least C.
 """
 
 import dataclasses
@@ -31,13 +31,13 @@ ACTIVE = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-  """What is known of one split's images, and one code of each.
+  """p(z|x) and one code of each image of a split.
 
   Attributes:
     gaussians: p(z|x) before any flow; None if it is not Gaussian.
     base: The codes before any flow, float32 `[N, L]`.
     codes: The codes, float32 `[N, L]`.
-    log_marginals: ln m(z) of the codes before any flow, nats, `[N]`.
+    log_marginals: ln of the density of `base` that m(z) gives, nats, `[N]`.
     rates: ln p(z|x) / m(z), nats, `[N]`.
   """
 
@@ -48,7 +48,7 @@ class Encoded:
   rates: np.ndarray
 
   def of(self, labels: np.ndarray) -> Encodings:
-    """With the labels of a task. The encoder must be Gaussian."""
+    """Adds the labels of a task. The encoder must be Gaussian."""
     assert self.gaussians is not None
     return Encodings(self.gaussians, self.base, labels, self.log_marginals)
 
@@ -104,8 +104,8 @@ class Point:
   Attributes:
     model: The networks at one beta.
     parameters: The encoder's parameters of training images, `[N, P]`.
-    splits: What is known of each split, by its name.
-    dataset: The images' labels.
+    splits: The encodings of each split, by its name.
+    dataset: Its labels are used.
     seed: Determines all draws.
   """
 
@@ -157,7 +157,8 @@ class Point:
     Args:
       task: The labels.
       fitted: The paper's classifier, which is part of the mixture.
-      found: The bounds, whose aggregate posteriors are part of it too.
+      found: The bounds, whose aggregate posteriors are part of it too; None if
+        the encoder is not Gaussian.
     """
     rows = slice(0, bounds.ROWS)
     labelled = Labelled(
@@ -181,7 +182,7 @@ class Point:
 
 
 def posteriors(found: Information) -> dict[str, Pair]:
-  """Components of least C: the label's posterior at each bandwidth in use."""
+  """Components of the least C: the label's posterior at each used bandwidth."""
   seen, asked = found.validation, found.test
   return {
     f'aggregate posterior, variance times {1 / kernel.power:g}': (
@@ -199,7 +200,7 @@ def columns(
   found: Information | None,
   rates: np.ndarray | None,
 ) -> dict[str, float | str | None]:
-  """The columns of the bounds and of least C.
+  """The columns of the bounds and of the least C.
 
   Args:
     labels: Of the test images, int `[N]`.
@@ -232,7 +233,7 @@ def _column(name, bound):
 def details(
   labels: np.ndarray, smallest: Least, found: Information | None
 ) -> dict:
-  """Every estimator's value, and the weights in the mixture of least C."""
+  """Each estimator's value, and the weights of the mixture with the least C."""
   result: dict = {'least_weights': smallest.weights}
   if found is not None:
     entropy = datasets.label_entropy(labels)
@@ -279,7 +280,7 @@ def true_values(point: Point) -> dict[str, truth.Exact]:
 
 
 def truth_of(found: Mapping[str, truth.Exact], task: str) -> dict:
-  """The part of `evaluation.json` that has the truth about a task."""
+  """The truth about a task, as `evaluation.json` keeps it."""
   if not found:
     return {}
   names = {
@@ -294,9 +295,9 @@ def truth_of(found: Mapping[str, truth.Exact], task: str) -> dict:
 
 
 def dimensions(point: Point) -> dict:
-  """Active dimensions; and rates of each, if dimensions are independent.
+  """How many dimensions are active; the rate of each, if they are independent.
 
-  They are independent if both p(z|x) and m(z) are diagonal Gaussians.
+  Dimensions are independent if both p(z|x) and m(z) are diagonal Gaussians.
   """
   test = point.splits['test']
   if test.gaussians is None:

@@ -1,7 +1,7 @@
 """True information of an encoder in a finite world, where p(x, y) is known.
 
-Sums over images are exact. Integrals over codes are means over draws: some of
-every image, weighted with p(x). So only the draws make an error.
+Sums over images are exact. Integrals over codes are means over a few draws for
+each image, weighted with p(x). So only the draws cause an error.
 
     q(z) = sum_x p(x) p(z|x)                 I(X;Z) = E ln p(z|x) / q(z)
     p(y|z) = sum_x p(x, y) p(z|x) / q(z)     I(Z;Y) = E ln p(y|z) / p(y)
@@ -22,7 +22,7 @@ DRAWS = 4  # Codes of each image.
 
 @dataclasses.dataclass(frozen=True)
 class Exact:
-  """A number that is exact but for the draws of codes, nats."""
+  """A number whose only error is that of the draws of codes, nats."""
 
   mean: float
   stderr: float
@@ -45,8 +45,8 @@ def measure(
     log_marginal: ln m(z), `[n, L] -> [n]`, if there is a marginal.
 
   Returns:
-    `information` I(X;Z); of each task `information TASK` I(Z;Y) and
-    `label_distortion TASK`, the Bayes C; and `divergence` KL(q||m).
+    `information` I(X;Z); for each task `information TASK` I(Z;Y), and
+    `label_distortion TASK`, the Bayes C; with a marginal, `divergence` KL(q||m).
   """
   tasks = [*joint]
   weights = np.concatenate([joint[task] for task in tasks], axis=1)
@@ -61,7 +61,7 @@ def measure(
     codes = gaussians.draw(rng)
     kernel = Kernel.tempered(1.0)
     sums = log_sums(codes, gaussians, [kernel], weights, nothing, keep=1)
-    # Each task's classes sum to q(z), so all columns do so many times.
+    # The classes of each task sum to q(z), so all columns sum to T q(z).
     log_q = sums.total[0] - np.log(len(tasks))
     add('information', gaussians.log_prob(codes) - log_q)
     if log_marginal is not None:

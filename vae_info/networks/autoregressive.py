@@ -248,9 +248,9 @@ class CausalStack(tf.Module):
   A second stack would see them, at twice the cost. The wide first layer leaves
   few of them.
 
-  The context, `[N, rows, columns, 2 width]`, joins twice: one half after the
-  first layer, the other at the end. At the end, a multi-beta model also scales
-  and shifts the channels.
+  The context, `[N, rows, columns, 2 width]`, joins at both ends: one half after
+  the first layer, the other before the output. There a multi-beta model also
+  scales and shifts the channels of the stack.
   """
 
   def __init__(

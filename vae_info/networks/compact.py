@@ -1,8 +1,9 @@
 """The compact networks: residual convolutions over blocks of 4x4 pixels.
 
-A CPU computes layers of few channels at 28x28 slowly. So images are cut into
-blocks at once, and all convolutions are over a grid of 7x7. `SHAPE` came out of
-a search for the best model after a fixed time; see this folder's README.
+A CPU computes layers of few channels at 28x28 slowly. So the first part cuts an
+image into blocks. The convolutions are over a grid of blocks, 7x7 for images of
+28x28; only the causal stack has a finer one. `SHAPE` is the result of a search
+for the best model after a fixed time; see this folder's README.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ class Shape:
     decoder_depth: Residual convolutions of a decoder.
     hidden: Units of the dense layers next to the code.
     stack_width: Channels of the autoregressive decoder's causal stack.
-    stack_depth: Residual convolutions of that stack.
+    stack_depth: Residual convolutions of the causal stack.
   """
 
   block: int = 4
@@ -51,7 +52,7 @@ def encoder(
   gain = layers.RELU_GAIN
   return [
     layers.space_to_depth(block),
-    # The first layer sees strokes, which are the same at every beta.
+    # The first layer sees strokes, whatever beta is.
     make.shared.conv(block**2 * image_shape[2], width, 3, gain=gain),
     silu,
     *_residual(make, SHAPE.encoder_depth),

@@ -14,9 +14,9 @@ Networks do not know of beta. `layers.Make` puts a `Modulation` into layers.
 `bind` copies a network and gives the modulations of the copy a condition. The
 copy shares all variables. A model of one beta has no modulations.
 
-In the compact networks no beta reaches the layers of the largest images: the
-first two of the encoder, and the stack of the autoregressive decoder up to
-where the code joins. Modulating these too would add at least half to the cost.
+Some layers of the compact networks are the same at every beta: the first
+convolution of the encoder, the last of a decoder, and those of the causal
+stack. So a step costs less. At its end, the stack is scaled and shifted once.
 
 #### References
 
@@ -48,8 +48,8 @@ class Condition(NamedTuple):
   Attributes:
     features: Made by `features`: `[F]` for one beta, or `[B, F]` for a beta of
       each example.
-    distinct: How many rows of `[B, F]` differ, at most. They come in as many
-      blocks of equal rows.
+    distinct: The largest number of different rows of `[B, F]`. The batch is as
+      many blocks of equal size, each of equal rows.
   """
 
   features: tf.Tensor
@@ -166,7 +166,7 @@ def bind(
 def for_each_beta(
   network: tf.Module, function: Callable[[tf.Module], tf.Tensor]
 ) -> tf.Tensor:
-  """Calls a function of a network once for each beta that differs.
+  """Calls a function of a network once for each different beta.
 
   Returns:
     The function's result, `[...]`. If the network is bound to a beta of each
@@ -219,8 +219,9 @@ def draw_log_betas(
   """Draws the log betas of one batch, float32 `[batch_size]`.
 
   They follow the arcsine law. It is densest at the ends of the range, where a
-  beta has neighbours on one side alone. Draws are stratified: of `distinct`
-  parts of equal probability, each has one. They come in blocks of equal size.
+  beta has neighbours on one side alone. Draws are stratified: each of
+  `distinct` parts of equal probability has one draw. Each draw is the log beta
+  of a block of consecutive examples; all blocks have one size.
   """
   low, high = np.log(beta_range)
   parts = tf.range(distinct, dtype=tf.float32)

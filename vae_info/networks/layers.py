@@ -38,7 +38,7 @@ def weights(
 ) -> tf.Variable:
   """Normal draws with variance `gain**2 / fan_in`, float32 of `shape`.
 
-  Weight decay is for variables with the name 'kernel' alone.
+  Weight decay acts only on variables whose name starts with 'kernel'.
   """
   stddev = gain / math.sqrt(fan_in)
   values = stddev * rng.standard_normal(shape, dtype=np.float32)

@@ -86,8 +86,8 @@ class Model(tf.Module):
 
     Args:
       log_betas: float32 `[B]`.
-      distinct: How many of them differ, at most. They come in as many blocks of
-        equal betas.
+      distinct: The largest number of different ones. The batch is as many
+        blocks of equal size, each of one beta.
     """
     return conditioning.bind(self, self._condition(log_betas, distinct))
 

@@ -245,7 +245,7 @@ class Run:
 
   @property
   def details(self) -> list[dict]:
-    """What an evaluation found beside the rows, for each beta and task."""
+    """What an evaluation keeps beside the rows, for each beta and task."""
     found = read_json(self.path / rows.EVALUATION).get('details')
     return found if isinstance(found, list) else []
 

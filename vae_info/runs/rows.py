@@ -10,7 +10,7 @@ from vae_info.runs.paths import Path
 
 EVALUATION = 'evaluation.json'
 
-# Sizes of `--label_budgets`.
+# Numbers of labelled images, of the columns for C with few labels.
 LABEL_BUDGETS = (100, 1_000, 10_000)
 
 COLUMNS = (
@@ -52,10 +52,10 @@ COLUMNS = (
   'classifier',  # Family of c(y|z), on which C depends.
   'label_distortion',
   'label_distortion_stderr',
-  'label_distortion_least',  # C of the best mixture of classifiers.
+  'label_distortion_least',  # C of a mixture of classifiers.
   'label_distortion_least_stderr',
   *(
-    f'label_distortion_{labels}{end}'  # C with so few labels.
+    f'label_distortion_{labels}{end}'  # C with this number of labels.
     for labels in LABEL_BUDGETS
     for end in ('', '_stderr')
   ),
@@ -164,8 +164,8 @@ def bounds_table(rows: list[dict], details: Iterable[Mapping] = ()) -> str:
 
   Args:
     rows: Rows of one evaluation.
-    details: Each may have the `truth` of the row with its run, beta and task;
-      it becomes a line below the row.
+    details: Each may have the `truth` about the row with its run, beta and
+      task. It becomes a line below that row.
 
   Returns:
     The table; '' if no row has a bound.
@@ -240,7 +240,7 @@ def doubts(row: dict) -> list[str]:
     return row.get(name), row.get(f'{name}_stderr') or 0.0
 
   def rest(name):
-    """H(Y) less a value: the least C that goes with it."""
+    """H(Y) less a value: the least C that it allows."""
     value, error = number(name)
     return None if value is None else entropy - value, error
 
