@@ -46,7 +46,8 @@ def measure(
 
   Returns:
     `information` I(X;Z); for each task `information TASK` I(Z;Y), and
-    `label_distortion TASK`, the Bayes C; with a marginal, `divergence` KL(q||m).
+    `label_distortion TASK`, the Bayes C. With a marginal also `divergence`,
+    KL(q||m).
   """
   tasks = [*joint]
   weights = np.concatenate([joint[task] for task in tasks], axis=1)
