@@ -45,8 +45,8 @@ def measure(
     log_marginal: ln m(z), `[n, L] -> [n]`, if there is a marginal.
 
   Returns:
-    `information` I(X;Z); for each task `information TASK` I(Z;Y), and
-    `label_distortion TASK`, the Bayes C; with a marginal, `divergence` KL(q||m).
+    `information` I(X;Z); of each task `information TASK` I(Z;Y) and
+    `label_distortion TASK`, the Bayes C; with a marginal `divergence` KL(q||m).
   """
   tasks = [*joint]
   weights = np.concatenate([joint[task] for task in tasks], axis=1)
