@@ -20,8 +20,8 @@ f(z, x) = alpha ln p(z|x) - ln b(z) and w_ij = exp f(z_i, x_j):
 This is the bound of Donsker and Varadhan [2] for the critic f. For a density a
 one could take b = a^alpha. It is better if b(z) is close to the mean of
 p(z|x)^alpha. Then W is close to 1, and the bound differs little from its
-unbiased form [3], E f + 1 - W. -ln W itself is biased upward by about half its
-variance.
+unbiased form [3], E f + 1 - W. The term -ln W is biased upward by about half
+its variance.
 
 Within strata of the label, the same bounds I(X;Z|Y). All strata share one W. If
 Y depends on Z through X alone,

@@ -14,9 +14,10 @@ Networks do not know of beta. `layers.Make` puts a `Modulation` into layers.
 `bind` copies a network and gives the modulations of the copy a condition. The
 copy shares all variables. A model of one beta has no modulations.
 
-Some layers of the compact networks are the same at every beta: the first
-convolution of the encoder, the last of a decoder, and those of the causal
-stack. So a step costs less. At its end, the stack is scaled and shifted once.
+Some layers of the compact networks are the same at every beta, so that a step
+costs less. They are the first convolution of the encoder, the last of a
+decoder, and those of the causal stack. At its end, the stack is scaled and
+shifted once.
 
 #### References
 
