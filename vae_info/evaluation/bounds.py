@@ -153,8 +153,8 @@ class Information:
     uppers: Bounds on I(X;Z) from above; the last is the mixture.
     lowers: Bounds on I(X;Z) from below: InfoNCE, then the tempered bound.
     conditional: The lower bound on I(X;Z|Y).
-    expected: Values and errors on validation images of the tempered bound and
-      of the conditional one; (-inf, 0) for one that does not exist.
+    expected: Values and errors on validation images of InfoNCE, the tempered
+      bound and the conditional one; (-inf, 0) for one that does not exist.
     validation: The first validation codes against training encodings.
     test: The test codes against training encodings, at some bandwidths.
   """
@@ -162,7 +162,7 @@ class Information:
   uppers: list[Bound]
   lowers: list[Bound]
   conditional: Bound
-  expected: tuple[tuple[float, float], tuple[float, float]]
+  expected: tuple[tuple[float, float], ...]
   validation: Against
   test: Against
 
@@ -176,9 +176,8 @@ class Information:
     """The reported lower bound on I(X;Z).
 
     It is the one of InfoNCE, the tempered bound and the sum over strata that
-    has the greatest value less two errors. The value of InfoNCE is of test
-    images, the others are of validation images. If the chosen one does not hold
-    on test images, InfoNCE is reported.
+    has the greatest value less two errors, on validation images. If it does not
+    hold on test images, InfoNCE is reported.
 
     Args:
       label_entropy: H(Y), nats.
@@ -187,17 +186,10 @@ class Information:
     """
     candidates = [*self.lowers, self.strata(label_entropy, losses)]
     known = label_entropy - validation
-    (whole, error), (conditional, other) = self.expected
-    infonce = self.lowers[0]
-    chosen = information.choose(
-      [
-        (infonce.mean, infonce.stderr),
-        (whole, error),
-        (conditional + known, other),
-      ]
-    )
-    best = candidates[chosen or 0]
-    return best if best.holds else infonce
+    infonce, tempered, (conditional, error) = self.expected
+    strata = (conditional + known, error)
+    best = candidates[information.choose([infonce, tempered, strata]) or 0]
+    return best if best.holds else self.lowers[0]
 
   def strata(self, label_entropy: float, losses: np.ndarray) -> Bound:
     """H(Y) - C + I(X;Z|Y), a lower bound on I(X;Z)."""
@@ -255,9 +247,10 @@ def measure(
   used = [k for k in kernels if k in weights or k == best_bandwidth(some)]
   used += [Kernel.tempered(c.alpha) for both in choices for c in both]
   seen = against(test, [*dict.fromkeys(used)])
+  infonce = information.infonce(validation.codes, validation.gaussians)
   return Information(
     _uppers(seen, weights),
-    *_lowers(seen, weights, choices),
+    *_lowers(seen, weights, choices, (infonce.mean, infonce.stderr)),
     some,
     seen,
   )
@@ -329,11 +322,14 @@ def choose(
   return [choices[n] for n in dict.fromkeys(numbers) if n is not None]
 
 
-def _lowers(seen, weights, choices):
-  """The attributes `lowers`, `conditional` and `expected` of `Information`."""
+def _lowers(seen, weights, choices, infonce):
+  """The attributes `lowers`, `conditional` and `expected` of `Information`.
+
+  `infonce` is the value of InfoNCE on validation images, and its error.
+  """
   encodings = seen.encodings
   codes, gaussians = encodings.codes, encodings.gaussians
-  found, expected = [], []
+  found, expected = [], [infonce]
   for by_class, some in zip((False, True), choices, strict=True):
     labels = encodings.labels if by_class else None
     best, value = None, (-np.inf, 0.0)
@@ -349,7 +345,7 @@ def _lowers(seen, weights, choices):
     found.append(best or information.infonce(codes, gaussians, labels))
     expected.append(value)
   lowers = [information.infonce(codes, gaussians), found[0]]
-  return lowers, found[1], (expected[0], expected[1])
+  return lowers, found[1], tuple(expected)
 
 
 def _uppers(seen, weights):
