@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from vae_info import loop, objectives, randomness
 from vae_info.config import Config
@@ -22,6 +23,8 @@ from vae_info.runs import Run, provenance
 from vae_info.runs.interruption import Signals
 from vae_info.runs.progress import Progress
 from vae_info.runs.summaries import Writer
+
+tfd = tfp.distributions
 
 SCALARS = ('rate', 'distortion')  # What a step returns.
 
@@ -277,10 +280,13 @@ def _make_forward(
     # 2. Codes.
     encoding = networks.encoder(batch)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
-    codes = encoding.sample(shares, seed=seed)
+    codes, draw = encoding.sample(shares, seed=seed), share
+    if not isinstance(encoding, tfd.TransformedDistribution):
+      # A flow needs all draws: it has the inverse of that very tensor alone.
+      codes, draw = codes[share], None
     # 3. Rate and distortion of each image.
     rates, distortions = objectives.rate_and_distortion(
-      networks, batch, encoding, codes, share
+      networks, batch, encoding, codes, draw
     )
     return rates, distortions, tf.exp(log_betas)
 
