@@ -16,7 +16,14 @@ PACKAGES = ('vae_info', 'launch', 'plots')
 # What each room (part) of vae_info may import, besides itself.
 BASICS = {'errors', 'config', 'randomness'}
 PAPER = {'objectives', 'references'}
-LEARNING = {'datasets', 'networks', 'runs', 'devices', 'loop'}
+LEARNING = {
+  'datasets',
+  'networks',
+  'runs',
+  'devices',
+  'loop',
+  'early_stopping',
+}
 ROOMS = {
   'errors': set(),
   'machine': set(),
@@ -28,6 +35,7 @@ ROOMS = {
   'networks': BASICS,
   'runs': BASICS | {'machine', 'networks'},
   'devices': {'errors', 'machine'},
+  'early_stopping': set(),
   'loop': BASICS | {'runs', 'devices'},
   'training': BASICS | PAPER | LEARNING,
   'evaluation': BASICS | PAPER | LEARNING,

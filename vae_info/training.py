@@ -6,8 +6,8 @@ In a multi-beta model each image of a step has a beta of its own; see
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,7 @@ import tensorflow_probability as tfp
 from vae_info import loop, objectives, randomness
 from vae_info.config import Config
 from vae_info.datasets import Dataset
+from vae_info.early_stopping import Best
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
 from vae_info.networks import conditioning, model as models
@@ -83,11 +84,18 @@ def _train_to_the_end(
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
     # A variable, so that each device has a copy.
     images = tf.Variable(_pixels(config, dataset), trainable=False)
-  state = State(run.checkpoints, model, optimizer)
+  best = Best(model, config.early_stopping) if config.early_stopping else None
+  more = {'best': best} if best else {}
+  state = State(run.checkpoints, model, optimizer, **more)
   steps = make_steps(config, model, optimizer, images, execution)
   with _Observer(config, run, schedule, state.step) as observer:
     observer.picture(model, dataset)
+    if best:
+      observer.stop_early(best, model, dataset)
     loop.take(state, schedule, execution, steps, observer, signals)
+  if best:
+    best.restore(model)
+    state.save()
   return state
 
 
@@ -104,9 +112,7 @@ def _pixels(config: Config, dataset: Dataset) -> np.ndarray:
 
 
 class _Observer(contextlib.ExitStack):
-  """Shows the progress of a training on the terminal and in TensorBoard."""
-
-  by_epoch = False
+  """Shows the progress of a training, and may end it by early stopping."""
 
   def __init__(self, config: Config, run: Run, schedule: Schedule, step: int):
     super().__init__()
@@ -115,6 +121,8 @@ class _Observer(contextlib.ExitStack):
       Progress(run, config.batch_size, step, schedule.total)
     )
     self._writer = Writer(run, step, schedule.total)
+    self.by_epoch = config.early_stopping > 0
+    self._best = None
 
   def picture(self, model: models.Model, dataset: Dataset) -> None:
     """Gives the writer a model and the test images to picture."""
@@ -123,6 +131,15 @@ class _Observer(contextlib.ExitStack):
       model.at(conditioning.middle(self._config)),
       dataset.test.images,
       self._config.seed,
+    )
+
+  def stop_early(
+    self, best: Best, model: models.Model, dataset: Dataset
+  ) -> None:
+    """Lets validation images end the training."""
+    self._best, self._model = best, model
+    self._validate = make_validation(
+      self._config, model, dataset.validation.images
     )
 
   def after_call(
@@ -135,6 +152,10 @@ class _Observer(contextlib.ExitStack):
       loss = scalars['distortion'] + config.beta * scalars['rate']
       scalars['loss'] = loss
       text += f'  loss {loss:.2f}'
+    if self._best and not step % self._schedule.per_epoch:
+      scalars['validation_loss'] = loss = self._validate()
+      self._best.update(self._model, loss)
+      text += f'  on validation images {loss:.2f}'
     scalars['learning_rate'] = self._schedule.rate(step)
     scalars['images_per_second'] = images / seconds
     self._progress.update(step, text)
@@ -150,7 +171,7 @@ class _Observer(contextlib.ExitStack):
     self._progress.report()
 
   def enough(self) -> bool:
-    return False
+    return self._best is not None and self._best.enough
 
 
 def make_steps(
@@ -225,17 +246,13 @@ def make_replica_step(
       shares = [forward(step, indices, first + i) for i in range(shards)]
       rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
-      # 2. The loss. In a multi-beta model each image has a beta and a weight.
-      beta: Any = config.beta
-      weights = None
-      if config.beta_range:
-        beta, weights = betas, conditioning.weights(betas)
-      beta *= _annealing(config, schedule, step)
+      # 2. The loss.
+      factor = _annealing(config, schedule, step)
       if config.free_nats:
         # The rate of the whole batch decides, for all replicas alike.
         whole = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
-        beta *= tf.cast(whole > config.free_nats, tf.float32)
-      loss = objectives.loss(rates, distortions, beta, weights) / replicas
+        factor *= tf.cast(whole > config.free_nats, tf.float32)
+      loss = _loss(config, rates, distortions, betas, factor) / replicas
     # 3. Gradients, summed over replicas.
     decay = schedule.rate(step) * config.weight_decay
     update(optimizer, variables, tape.gradient(loss, variables), decay)
@@ -244,13 +261,56 @@ def make_replica_step(
   return replica_step
 
 
+def _loss(config, rates, distortions, betas, factor: tf.Tensor | float = 1.0):
+  """The loss, with beta times `factor`.
+
+  In a multi-beta model each image has a beta and a weight.
+  """
+  if config.beta_range:
+    weights = conditioning.weights(betas)
+    return objectives.loss(rates, distortions, betas * factor, weights)
+  return objectives.loss(rates, distortions, config.beta * factor)
+
+
+def make_validation(
+  config: Config, model: models.Model, images: np.ndarray
+) -> Callable[[], float]:
+  """Makes a function that computes the loss on validation images.
+
+  It draws the same betas and codes each time. So the values of two epochs
+  differ by the weights alone.
+
+  Args:
+    config: What is trained; an annealing of beta does not count here.
+    model: Made by `model.build`.
+    images: uint8 `[N, H, W, 1]`, 0 and 1. Of the last batch only what is
+      whole counts.
+
+  Returns:
+    A function that returns nats per image, weighted in a multi-beta model.
+  """
+  fixed = dataclasses.replace(config, binarization='static')
+  size, count = config.batch_size, max(1, len(images) // config.batch_size)
+  forward = _make_forward(fixed, model, tf.constant(images), shares=1)
+
+  @tf.function
+  def loss(batch):
+    indices = tf.range(batch * size, (batch + 1) * size) % len(images)
+    return _loss(config, *forward(batch, indices, 0))
+
+  return lambda: float(np.mean([loss(tf.constant(i)) for i in range(count)]))
+
+
 def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
   """Joins the values of a step's shares, `[B / shards]` each."""
   return tf.concat(parts, axis=0)
 
 
 def _make_forward(
-  config: Config, model: models.Model, images: tf.Variable, shares: int
+  config: Config,
+  model: models.Model,
+  images: tf.Variable | tf.Tensor,
+  shares: int,
 ) -> Callable:
   """Makes a function that takes one of `shares` shares of a batch.
 

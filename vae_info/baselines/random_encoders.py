@@ -23,9 +23,9 @@ import tensorflow_probability as tfp
 from vae_info import objectives, randomness
 from vae_info.baselines import codes
 from vae_info.baselines.config import BaselineConfig
-from vae_info.baselines.early_stopping import Best
 from vae_info.baselines.job import Job
 from vae_info.config import Config
+from vae_info.early_stopping import Best
 from vae_info.evaluation import classifiers
 from vae_info.networks import encoders, layers
 

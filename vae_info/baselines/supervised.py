@@ -19,9 +19,9 @@ import tensorflow_probability as tfp
 
 from vae_info import loop, objectives, randomness
 from vae_info.baselines.config import BaselineConfig
-from vae_info.baselines.early_stopping import Best
 from vae_info.baselines.job import Job
 from vae_info.datasets import Dataset, Split
+from vae_info.early_stopping import Best
 from vae_info.evaluation import classifiers, estimates
 from vae_info.networks import layers
 from vae_info.runs import Run, directory
