@@ -269,7 +269,7 @@ def test_cached_sampling_is_the_naive_loop(of_each):
   codes = tf.random.stateless_normal([5, 3], [0, 6])
   network = decoder.network.pixels
   context = decoder.network.context(codes)
-  uniforms = tf.random.stateless_uniform([5, 8, 8], [0, 4])
+  uniforms = tf.random.stateless_uniform([5, 4, 4, 4], [0, 4])
   cached = network.sample(context, uniforms)
   naive = tf.function(autoregressive.sample_by_full_passes)(
     network, context, uniforms

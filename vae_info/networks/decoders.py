@@ -29,7 +29,8 @@ import tensorflow_probability as tfp
 from vae_info.config import Config
 from vae_info.errors import UserError
 from vae_info.networks import compact, layers
-from vae_info.networks.autoregressive import AutoregressiveImage, CausalStack
+from vae_info.networks.autoregressive import AutoregressiveImage
+from vae_info.networks.causal_stack import CausalStack
 from vae_info.networks.pixel_cnn import PixelCnn
 
 tfd = tfp.distributions
@@ -106,7 +107,7 @@ class DeconvolutionalDecoder(tf.Module):
 
 
 class _CompactAutoregression(tf.Module):
-  """A `CausalStack` over 2x2 blocks."""
+  """A `CausalStack` over cells of 4x4 pixels."""
 
   def __init__(self, config, image_shape, make):
     super().__init__()
