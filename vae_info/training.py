@@ -15,7 +15,7 @@ import tensorflow_probability as tfp
 
 from vae_info import loop, objectives, randomness
 from vae_info.config import Config
-from vae_info.datasets import Dataset
+from vae_info.datasets import Dataset, memory
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
 from vae_info.networks import conditioning, model as models
@@ -81,8 +81,7 @@ def _train_to_the_end(
   with execution.strategy.scope():
     model = models.build(config, dataset.train.images)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
-    # A variable, so that each device has a copy.
-    images = tf.Variable(_pixels(config, dataset), trainable=False)
+    images = _on_devices(_pixels(config, dataset), execution)
   state = State(run.checkpoints, model, optimizer)
   steps = make_steps(config, model, optimizer, images, execution)
   with _Observer(config, run, schedule, state.step) as observer:
@@ -101,6 +100,14 @@ def _pixels(config: Config, dataset: Dataset) -> np.ndarray:
   if dataset.train_intensities is None:
     raise UserError(f'{dataset.name} was loaded without intensities')
   return dataset.train_intensities
+
+
+def _on_devices(images: np.ndarray, execution: Execution):
+  """A variable, so that each device has a copy; on one CPU without a copy."""
+  devices = execution.strategy.extended.worker_devices
+  one_cpu = len(devices) == 1 and 'CPU' in devices[0]
+  shared = memory.as_tensor(images) if one_cpu else None
+  return tf.Variable(images, trainable=False) if shared is None else shared
 
 
 class _Observer(contextlib.ExitStack):
@@ -123,6 +130,7 @@ class _Observer(contextlib.ExitStack):
       model.at(conditioning.middle(self._config)),
       dataset.test.images,
       self._config.seed,
+      self._config.levels,
     )
 
   def after_call(
