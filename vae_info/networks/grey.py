@@ -27,7 +27,13 @@ import tensorflow_probability as tfp
 
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.networks import compact, decoders, layers, logistics
+from vae_info.networks import (
+  compact,
+  decoders,
+  layers,
+  level_images,
+  logistics,
+)
 
 tfd = tfp.distributions
 
@@ -72,118 +78,6 @@ def check_image_shape(image_shape: tuple[int, int, int]) -> None:
     )
 
 
-class LevelImage(tfd.Distribution):
-  """8-bit images; batch `[..., B]`, event `[H, W, C]`."""
-
-  def __init__(
-    self,
-    outputs: tf.Tensor,
-    batch_shape: tf.Tensor | tuple[int, ...],
-    image_shape: tuple[int, int, int],
-    validate_args: bool = False,
-    allow_nan_stats: bool = True,
-    name: str = 'LevelImage',
-  ):
-    """Makes the distribution of independent pixels that a network gives.
-
-    Args:
-      outputs: float32 `[N, H, W, P]`, where N is the product of `batch_shape`
-        and P is `logistics.size_of(K, C)`.
-      batch_shape: The shape of the codes without their last axis.
-      image_shape: (H, W, C).
-      validate_args: As in any `tfd.Distribution`.
-      allow_nan_stats: As in any `tfd.Distribution`.
-      name: As in any `tfd.Distribution`.
-    """
-    parameters = dict(locals())
-    self._outputs = outputs
-    self._codes_shape = batch_shape
-    self._image_shape = image_shape
-    super().__init__(
-      dtype=tf.float32,
-      reparameterization_type=tfd.NOT_REPARAMETERIZED,
-      validate_args=validate_args,
-      allow_nan_stats=allow_nan_stats,
-      parameters=parameters,
-      name=name,
-    )
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
-
-  def _batch_shape(self):
-    return tf.TensorShape(tf.get_static_value(self._codes_shape))
-
-  def _batch_shape_tensor(self):
-    return tf.convert_to_tensor(self._codes_shape, tf.int32)
-
-  def _event_shape(self):
-    return tf.TensorShape(self._image_shape)
-
-  def _event_shape_tensor(self):
-    return tf.constant(self._image_shape, tf.int32)
-
-  def _mixtures(self, outputs):
-    return logistics.from_outputs(outputs, self._image_shape[-1])
-
-  def _log_prob(self, images):
-    images, shape, times = _of_codes(self, images)
-    outputs = _repeated(self._outputs, times)
-    values = tf.reshape(images, [-1, self._image_shape[-1]])
-    pixels = logistics.log_prob(self._mixtures(outputs), values)
-    height, width, _ = self._image_shape
-    each = tf.reduce_sum(tf.reshape(pixels, [-1, height * width]), axis=-1)
-    return tf.reshape(each, shape)
-
-  def _sample_n(self, n, seed=None):
-    seed = tfp.random.sanitize_seed(seed, salt='LevelImage')
-    mixtures = self._mixtures(_repeated(self._outputs, n))
-    uniforms = tf.random.stateless_uniform(
-      [tf.shape(mixtures.logits)[0], 1 + self._image_shape[-1]], seed
-    )
-    return _as_samples(self, logistics.sample(mixtures, uniforms), n)
-
-  def _mean(self):
-    if self._image_shape[-1] > 1:
-      raise NotImplementedError('the mean of more than one channel')
-    mean = logistics.mean(self._mixtures(self._outputs))
-    return _as_samples(self, mean, 1)[0]
-
-
-def _of_codes(likelihood, images):
-  """Images with an image for each code, `[N, H, W, C]`.
-
-  Returns:
-    The images, the shape of their batch, and how many images a code has.
-  """
-  batch = likelihood.batch_shape_tensor()
-  event = likelihood.event_shape_tensor()
-  shape = tf.broadcast_dynamic_shape(tf.shape(images)[:-3], batch)
-  images = tf.broadcast_to(images, tf.concat([shape, event], axis=0))
-  times = tf.reduce_prod(shape) // tf.reduce_prod(batch)
-  known = tf.get_static_value(times)
-  flat = tf.reshape(images, tf.concat([[-1], event], axis=0))
-  return flat, shape, times if known is None else known
-
-
-def _repeated(values, times):
-  """The whole of `[N, ...]` several times, one after the other."""
-  if isinstance(times, int | np.integer) and times == 1:
-    return values
-  return tf.tile(values, [times] + [1] * (len(values.shape) - 1))
-
-
-def _as_samples(likelihood, pixels, n):
-  """Pixels in any shape -> `[n, ..., B, H, W, C]`."""
-  shape = [
-    [n],
-    likelihood.batch_shape_tensor(),
-    likelihood.event_shape_tensor(),
-  ]
-  return tf.reshape(pixels, tf.concat(shape, axis=0))
-
-
 class DeconvolutionalDecoder(tf.Module):
   """Independent pixels, given the code."""
 
@@ -212,9 +106,113 @@ class DeconvolutionalDecoder(tf.Module):
   def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
     flat = tf.reshape(codes, [-1, codes.shape[-1]])
     outputs = self.network(tf.cast(flat, self._dtype))
-    return LevelImage(
+    return level_images.LevelImage(
       tf.cast(outputs, tf.float32), tf.shape(codes)[:-1], self._image_shape
     )
 
 
-DECODERS = {'deconvolutional': DeconvolutionalDecoder}
+class PixelCnn(tf.Module):
+  """The network of `tfd.PixelCNN`, given a vector.
+
+  It is a `level_images.PixelNetwork`.
+  """
+
+  def __init__(
+    self,
+    shape: Shape,
+    image_shape: tuple[int, int, int],
+    rng: np.random.Generator,
+  ):
+    super().__init__()
+    self.pixels = tfd.PixelCNN(
+      image_shape,
+      conditional_shape=(shape.hidden,),
+      num_resnet=shape.resnets,
+      num_hierarchies=shape.hierarchies,
+      num_filters=shape.filters,
+      num_logistic_mix=shape.components,
+      dropout_p=0.0,
+      use_weight_norm=False,
+      use_data_init=False,
+    )
+    _draw_weights(self.pixels.network, rng)
+    _set_first_mixtures(self.pixels.network, shape.components, image_shape[-1])
+
+  def mixtures(
+    self, images: tf.Tensor, context: tf.Tensor
+  ) -> logistics.Mixtures:
+    """Values `[N, H, W, C]`, context `[N, hidden]` -> mixtures of `N H W`."""
+    images = logistics.to_unit(images)
+    # No call of its `log_prob`: that of `logistics` is the same, but exact
+    # where a value is very improbable, and faster.
+    logits, *parts = self.pixels.network([images, context], training=False)
+    components = logits.shape[-1]
+    lists = [
+      tf.unstack(tf.reshape(part, [-1, components, part.shape[-1]]), axis=-1)
+      for part in parts
+    ]
+    return logistics.Mixtures(tf.reshape(logits, [-1, components]), *lists)
+
+
+def _draw_weights(network, rng):
+  """Draws the weights of a Keras network as `layers.weights` does.
+
+  Masks apply at once. Keras applies them only after each step.
+  """
+  for variable in network.trainable_weights:
+    if 'kernel' not in variable.name:
+      variable.assign(tf.zeros_like(variable))
+      continue
+    *window, inputs, outputs = variable.shape
+    mask = np.ones([*window, 1, 1], np.float32)
+    if variable.constraint is not None:
+      mask = variable.constraint(mask)
+    if 'transpose' in variable.name:
+      # Its kernel is [height, width, outputs, inputs], and its stride is 2.
+      inputs = outputs / 4
+    stddev = 1.0 / np.sqrt(mask.sum() * inputs)
+    values = rng.standard_normal(variable.shape, dtype=np.float32)
+    variable.assign((stddev * mask * values).astype(np.float32))
+
+
+def _set_first_mixtures(network, components, channels):
+  """Starts near mixtures that are spread over all values."""
+  kernel, bias = network.trainable_weights[-2:]
+  kernel.assign(0.1 * kernel)
+  first = np.zeros([components, bias.shape[0] // components], np.float32)
+  first[:, 1 : 1 + channels] = logistics.first_locations(components)[:, None]
+  first[:, 1 + channels : 1 + 2 * channels] = logistics.FIRST_SCALE
+  bias.assign(first.reshape(-1))
+
+
+class AutoregressiveDecoder(tf.Module):
+  """Each pixel given the code and the pixels before it."""
+
+  def __init__(
+    self,
+    config: Config,
+    image_shape: tuple[int, int, int],
+    make: layers.Make,
+  ):
+    super().__init__()
+    check_image_shape(image_shape)
+    shape, size = SHAPES[config.architecture], config.latent_size
+    self.context = layers.Chain(
+      make.channels(size, codes=True),
+      make.dense(size, shape.hidden, gain=layers.RELU_GAIN),
+      tf.nn.silu,
+    )
+    self.pixels = PixelCnn(shape, image_shape, make.rng)
+    self._image_shape = image_shape
+
+  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
+    flat = tf.reshape(codes, [-1, codes.shape[-1]])
+    return level_images.AutoregressiveLevelImage(
+      self.pixels, self.context(flat), tf.shape(codes)[:-1], self._image_shape
+    )
+
+
+DECODERS = {
+  'deconvolutional': DeconvolutionalDecoder,
+  'autoregressive': AutoregressiveDecoder,
+}

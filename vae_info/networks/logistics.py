@@ -52,6 +52,13 @@ class Mixtures(NamedTuple):
   scales: Sequence[tf.Tensor]
   coefficients: Sequence[tf.Tensor] = ()
 
+  def at(self, rows: tf.Tensor) -> 'Mixtures':
+    """The mixtures of some pixels, int `[m]`."""
+    return Mixtures(
+      tf.gather(self.logits, rows),
+      *([tf.gather(x, rows) for x in values] for values in self[1:]),
+    )
+
   def location(self, channel: int, before: Sequence[tf.Tensor]) -> tf.Tensor:
     """The locations of a channel, given the channels before it, `[M, K]`.
 
