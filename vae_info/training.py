@@ -6,6 +6,7 @@ In a multi-beta model each image of a step has a beta of its own; see
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -125,6 +126,8 @@ class _Observer(contextlib.ExitStack):
 
   def picture(self, model: models.Model, dataset: Dataset) -> None:
     """Gives the writer a model and the test images to picture."""
+    # D + R in nats over this is bits per dimension.
+    self._bits = math.log(2.0) * math.prod(dataset.image_shape)
     self._writer.picture(
       # A multi-beta model is pictured at the middle of its range.
       model.at(conditioning.middle(self._config)),
@@ -143,6 +146,9 @@ class _Observer(contextlib.ExitStack):
       loss = scalars['distortion'] + config.beta * scalars['rate']
       scalars['loss'] = loss
       text += f'  loss {loss:.2f}'
+    if config.levels > 2:
+      both = scalars['distortion'] + scalars['rate']
+      text += f'  {both / self._bits:.3f} bits/dim'
     scalars['learning_rate'] = self._schedule.rate(step)
     scalars['images_per_second'] = images / seconds
     self._progress.update(step, text)

@@ -1,4 +1,4 @@
-"""Converts intensities (uint8, 0..255) to images (uint8): 0 and 1, or as they are.
+"""Converts intensities (uint8, 0..255) to images of 0 and 1, or keeps them.
 
     static      each pixel is drawn once as Bernoulli(intensity / 255)
     dynamic     the same, but each step draws its training images again

@@ -12,7 +12,7 @@ CHUNK = 2**24  # Bytes that are read at once.
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
-  """An array that starts at a multiple of 64 bytes; its content is arbitrary."""
+  """An array of arbitrary content that starts at a multiple of 64 bytes."""
   size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
   raw = np.empty(size + ALIGNMENT, np.uint8)
   first = -raw.ctypes.data % ALIGNMENT
@@ -77,6 +77,8 @@ def as_tensor(array: np.ndarray):
   import tensorflow as tf
 
   flags = array.flags
-  if array.ctypes.data % ALIGNMENT or not (flags.c_contiguous and flags.writeable):
+  if array.ctypes.data % ALIGNMENT or not (
+    flags.c_contiguous and flags.writeable
+  ):
     return None
   return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

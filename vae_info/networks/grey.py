@@ -1,13 +1,13 @@
 """Decoders d(x|z) of 8-bit images: values 0 to 255, in any number of channels.
 
 `decoder(codes)`: float32 `[..., B, L]` -> tfd.Distribution, batch `[..., B]`,
-event `[H, W, C]`. They are used instead of those of `decoders.py` if the config's
-binarization is none.
+event `[H, W, C]`. They replace those of `decoders.py` if the binarization of
+the config is none.
 
-- `deconvolutional`: each pixel is a mixture of discretised logistics, given the
-  code alone. Its channels depend on each other; see `logistics.py`.
-- `autoregressive`: the same mixture, given the code and the pixels before it, by
-  the network of `tfd.PixelCNN` [1]. The code joins each of its layers.
+- `deconvolutional`: each pixel is a mixture of discretised logistics, given
+  the code alone. Its channels depend on each other; see `logistics.py`.
+- `autoregressive`: the same mixture, given the code and the pixels before it,
+  by the network of `tfd.PixelCNN` [1]. The code joins each of its layers.
 
 `tfd.PixelCNN` is made without dropout, weight normalisation and a start from
 data: their randomness has a state. Its weights are drawn as those of all

@@ -1,10 +1,11 @@
-"""Pixels of 256 values: mixtures of discretised logistics, with exact log_prob.
+"""Pixels of 256 values: mixtures of discretised logistics.
 
-A value x of 0, ..., 255 is the bin of width 2/255 around x' = 2 x / 255 - 1. The
-first and the last bin have no outer end. Given one of K components, a channel
-c of a pixel is a logistic variable that is rounded to its bin [1]:
+A value x of 0, ..., 255 is the bin of width 2/255 around x' = 2 x / 255 - 1.
+The first and the last bin have no outer end. Given one of K components, a
+channel c of a pixel is a logistic variable that is rounded to its bin [1]:
 
-    p(x_c | k, x_1, ..., x_{c-1}) = S((x'_c + 1/255 - l) / s) - S((x'_c - 1/255 - l) / s)
+    p(x_c | k, x_1, ..., x_{c-1}) = S(b) - S(a)
+    a = (x'_c - 1/255 - l) / s,    b = (x'_c + 1/255 - l) / s
     l = location_kc + sum_{j<c} coefficient_kcj x'_j,    s = scale_kc
 
 where S is the sigmoid. All channels of a pixel share their component. This is
