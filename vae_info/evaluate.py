@@ -118,22 +118,36 @@ def main(argv):
       print(f'error: {error}', file=sys.stderr)
       status = error.status
   if rows:
-    print(f'nats per {chosen.split} image, mean ± standard error:')
-    print(tables.table(rows))
-    bits = tables.bits_table(rows, sizes)
-    if bits:
-      print(f'\nbits per dimension of {chosen.split} images:')
-      print(bits)
-    bounds = tables.bounds_table(rows, details)
-    if bounds:
-      print(f'\nbounds in nats per {chosen.split} image, ± standard error:')
-      print(bounds)
-  for row in rows:
-    for doubt in tables.doubts(row):
-      where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
-      print(f'doubtful: {where}: {doubt}')
+    _show(rows, details, sizes, chosen.split)
   if status:
     sys.exit(status)
+
+
+def _show(rows, details, sizes, split) -> None:
+  """Prints the tables, and what is doubtful.
+
+  Args:
+    rows: Rows of one evaluation, or of several.
+    details: Their details, as `rows.bounds_table` takes them.
+    sizes: The dimensions of the images, by the name of the run.
+    split: The images that were evaluated.
+  """
+  print(f'nats per {split} image, mean ± standard error:')
+  print(tables.table(rows))
+  bits = tables.bits_table(rows, sizes)
+  if bits:
+    print(f'\nbits per dimension of {split} images:')
+    print(bits)
+  bounds = tables.bounds_table(rows, details)
+  if bounds:
+    print(f'\nbounds in nats per {split} image, ± standard error:')
+    print(bounds)
+
+
+for row in rows:
+  for doubt in tables.doubts(row):
+    where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
+    print(f'doubtful: {where}: {doubt}')
 
 
 if __name__ == '__main__':

@@ -71,26 +71,29 @@ def read(
   plan = _Plan.of(name, features['image'], channels)
   if plan.note:
     logging.warning('%s', plan.note)
-  files = tfds_source.fingerprint(builder)
-
-  def make():
-    return _decode(builder, tasks, plan)
-
-  if files:
-    key = {'version': VERSION, 'name': name, 'files': files}
-    if channels:
-      key['channels'] = VERSION
-    stem = f'tfds-{name.replace("/", "-").replace(":", "-")}'
-    arrays = cache.load_or_make(cache_dir, stem, key, make)
-  else:
-    arrays = make()  # Without files, the cache has no key.
-  splits = _unpack(arrays)
+  splits = _unpack(_read(name, builder, tasks, plan, cache_dir))
   if 'test' not in splits and 'validation' in splits:
     splits['test'] = splits.pop('validation')
   for number, split in enumerate(('test', 'validation')):
     if split not in splits:
       splits[split] = _take_from_train(splits, SPLIT_SEED + number)
   return _with_classes(name, splits, tasks)
+
+
+def _read(name, builder, tasks, plan, cache_dir):
+  """The arrays of `_decode`, from the cache if possible."""
+  files = tfds_source.fingerprint(builder)
+
+  def make():
+    return _decode(builder, tasks, plan)
+
+  if not files:
+    return make()  # Without files, the cache has no key.
+  key = {'version': VERSION, 'name': name, 'files': files}
+  if plan.channels:
+    key['channels'] = VERSION
+  stem = f'tfds-{name.replace("/", "-").replace(":", "-")}'
+  return cache.load_or_make(cache_dir, stem, key, make)
 
 
 def label_features(features) -> dict[str, tuple[tuple[str, ...], int | None]]:
