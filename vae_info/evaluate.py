@@ -142,12 +142,10 @@ def _show(rows, details, sizes, split) -> None:
   if bounds:
     print(f'\nbounds in nats per {split} image, ± standard error:')
     print(bounds)
-
-
-for row in rows:
-  for doubt in tables.doubts(row):
-    where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
-    print(f'doubtful: {where}: {doubt}')
+  for row in rows:
+    for doubt in tables.doubts(row):
+      where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
+      print(f'doubtful: {where}: {doubt}')
 
 
 if __name__ == '__main__':
