@@ -5,6 +5,8 @@ memory of an array that starts at a multiple of 64 bytes. So large arrays are
 made to start there, and are filled and shuffled in place.
 """
 
+from typing import Any
+
 import numpy as np
 
 ALIGNMENT = 64  # Bytes; TensorFlow ends the process if a tensor has less.
@@ -38,7 +40,8 @@ def read_member(file, name: str) -> np.ndarray:
     if by_columns or dtype.hasobject or not shape:
       return file[name]
     array = empty(shape, dtype)
-    bytes_left = memoryview(array.reshape(-1).view(np.uint8))
+    flat: Any = array.reshape(-1).view(np.uint8)
+    bytes_left = memoryview(flat)
     while len(bytes_left):
       count = member.readinto(bytes_left[:CHUNK])
       if not count:
