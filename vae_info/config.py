@@ -21,7 +21,7 @@ DATASETS = (
   'sprites',
 )
 BINARY_DATASETS = ('static_mnist', 'binarized_mnist', 'sprites')
-BINARIZATIONS = ('static', 'dynamic', 'threshold')
+BINARIZATIONS = ('static', 'dynamic', 'threshold', 'none')
 # A test compares these with the dicts that hold the classes.
 ENCODERS = ('conv', 'iaf')
 DECODERS = ('deconvolutional', 'autoregressive')
@@ -121,8 +121,9 @@ class Config:
     'static',
     'How intensities become pixels 0 and 1: "static" draws each pixel '
     'once; "dynamic" draws training images again for each step; "threshold" '
-    'gives 1 above 0.5. static_mnist, binarized_mnist and sprites are already '
-    'binary and take only "static".',
+    'gives 1 above 0.5; "none" models the values 0 to 255 themselves, in all '
+    'channels. static_mnist, binarized_mnist and sprites are already binary '
+    'and take only "static".',
     BINARIZATIONS,
   )
   encoder: str = _network('conv', 'Encoder p(z|x)', ENCODERS)
@@ -237,6 +238,11 @@ class Config:
     return self.beta if isinstance(self.beta, BetaRange) else None
 
   @property
+  def levels(self) -> int:
+    """The number of values of a pixel: 2, or 256."""
+    return levels(self.binarization)
+
+  @property
   def run_name(self) -> str:
     """The name of the run directory: readable, unique, and always the same.
 
@@ -329,6 +335,11 @@ def differences(found, wanted) -> list[str]:
     for name in names
     if getattr(found, name) != getattr(wanted, name)
   ]
+
+
+def levels(binarization: str) -> int:
+  """The number of values of a pixel in a channel: 256 for 'none', else 2."""
+  return 256 if binarization == 'none' else 2
 
 
 def check_data(dataset: str, binarization: str) -> None:

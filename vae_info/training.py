@@ -7,6 +7,7 @@ In a multi-beta model each image of a step has a beta of its own; see
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ import tensorflow_probability as tfp
 
 from vae_info import loop, objectives, randomness
 from vae_info.config import Config
-from vae_info.datasets import Dataset
+from vae_info.datasets import Dataset, memory
 from vae_info.early_stopping import Best
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
@@ -82,8 +83,7 @@ def _train_to_the_end(
   with execution.strategy.scope():
     model = models.build(config, dataset.train.images)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
-    # A variable, so that each device has a copy.
-    images = tf.Variable(_pixels(config, dataset), trainable=False)
+    images = _on_devices(_pixels(config, dataset), execution)
   best = Best(model, config.early_stopping) if config.early_stopping else None
   more = {'best': best} if best else {}
   state = State(run.checkpoints, model, optimizer, **more)
@@ -111,6 +111,14 @@ def _pixels(config: Config, dataset: Dataset) -> np.ndarray:
   return dataset.train_intensities
 
 
+def _on_devices(images: np.ndarray, execution: Execution):
+  """A variable, so that each device has a copy; on one CPU without a copy."""
+  devices = execution.strategy.extended.worker_devices
+  one_cpu = len(devices) == 1 and 'CPU' in devices[0]
+  shared = memory.as_tensor(images) if one_cpu else None
+  return tf.Variable(images, trainable=False) if shared is None else shared
+
+
 class _Observer(contextlib.ExitStack):
   """Shows the progress of a training, and may end it by early stopping."""
 
@@ -126,11 +134,14 @@ class _Observer(contextlib.ExitStack):
 
   def picture(self, model: models.Model, dataset: Dataset) -> None:
     """Gives the writer a model and the test images to picture."""
+    # D + R in nats over this is bits per dimension.
+    self._bits = math.log(2.0) * math.prod(dataset.image_shape)
     self._writer.picture(
       # A multi-beta model is pictured at the middle of its range.
       model.at(conditioning.middle(self._config)),
       dataset.test.images,
       self._config.seed,
+      self._config.levels,
     )
 
   def stop_early(
@@ -156,6 +167,9 @@ class _Observer(contextlib.ExitStack):
       scalars['validation_loss'] = loss = self._validate()
       self._best.update(self._model, loss)
       text += f'  on validation images {loss:.2f}'
+    if config.levels > 2:
+      both = scalars['distortion'] + scalars['rate']
+      text += f'  {both / self._bits:.3f} bits/dim'
     scalars['learning_rate'] = self._schedule.rate(step)
     scalars['images_per_second'] = images / seconds
     self._progress.update(step, text)
@@ -289,7 +303,9 @@ def make_validation(
   Returns:
     A function that returns nats per image, weighted in a multi-beta model.
   """
-  fixed = dataclasses.replace(config, binarization='static')
+  fixed = config
+  if config.binarization == 'dynamic':  # Validation images stay as they are.
+    fixed = dataclasses.replace(config, binarization='static')
   size, count = config.batch_size, max(1, len(images) // config.batch_size)
   forward = _make_forward(fixed, model, tf.constant(images), shares=1)
 

@@ -17,6 +17,7 @@ from vae_info.config import (
   check_data,
   check_fields,
   directory_name,
+  levels,
   option,
 )
 from vae_info.errors import UserError
@@ -187,6 +188,11 @@ class BaselineConfig:
   def _default(self, field: dataclasses.Field) -> Any:
     default = field.metadata['default']
     return default(self) if callable(default) else default
+
+  @property
+  def levels(self) -> int:
+    """The number of values of a pixel: 2, or 256."""
+    return levels(self.binarization)
 
   @property
   def run_name(self) -> str:

@@ -64,12 +64,19 @@ def encoder(
 
 
 def deconvolution(
-  make: layers.Make, image_shape: tuple[int, int, int], size: int
+  make: layers.Make,
+  image_shape: tuple[int, int, int],
+  size: int,
+  kernel: int = 3,
 ) -> list[layers.Part]:
-  """Codes `[N, size]` -> logits `[N, H, W, C]`; the encoder in reverse."""
+  """Codes `[N, size]` -> outputs `[N, H, W, C]`; the encoder in reverse.
+
+  `kernel` is that of the last convolution.
+  """
+  outputs = SHAPE.block**2 * image_shape[2]
   return [
     *_body(make, image_shape, size),
-    make.shared.conv(SHAPE.width, SHAPE.block**2 * image_shape[2], 3, gain=0.5),
+    make.shared.conv(SHAPE.width, outputs, kernel, gain=0.5),
     layers.depth_to_space(SHAPE.block),
   ]
 

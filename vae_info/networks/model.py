@@ -11,7 +11,7 @@ import tensorflow as tf
 from vae_info import randomness
 from vae_info.config import BetaRange, Config
 from vae_info.errors import UserError
-from vae_info.networks import conditioning, layers, protocols
+from vae_info.networks import conditioning, grey, layers, protocols
 from vae_info.networks.conditioning import Condition
 from vae_info.networks.decoders import DECODERS
 from vae_info.networks.encoders import ENCODERS
@@ -132,7 +132,8 @@ def build(config: Config, images: np.ndarray) -> Model:
         f'encoder {config.encoder} has no method {half!r}; it needs '
         'parameters(images) and distribution(parameters)'
       )
-  decoder = find(config.decoder, DECODERS)(config, shape, make('decoder'))
+  known = DECODERS if config.levels == 2 else grey.DECODERS
+  decoder = find(config.decoder, known)(config, shape, make('decoder'))
   marginal = find(config.marginal, MARGINALS)(
     config, images, make('marginal'), encoder
   )
@@ -165,6 +166,11 @@ def find(name: str, known: Mapping[str, type]) -> type:
     UserError: The class cannot be imported.
   """
   if ':' not in name:
+    if name not in known:
+      raise UserError(
+        f'{name} is for binary images alone; with --binarization=none, choose '
+        f'one of {", ".join(known)}'
+      )
     return known[name]
   module_name, _, class_name = name.partition(':')
   try:
