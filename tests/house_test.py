@@ -23,6 +23,7 @@ ROOMS = {
   'randomness': set(),
   'objectives': set(),
   'augmentation': set(),
+  'neighbours': set(),
   'multiplier': set(),
   'references': set(),
   'config': {'errors'},
