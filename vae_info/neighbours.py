@@ -61,7 +61,7 @@ def embedding(neighbours: np.ndarray, size: int) -> np.ndarray:
   start = np.random.default_rng(0).uniform(0.5, 1.5, number)
   with threadpoolctl.threadpool_limits(1):
     _, vectors = linalg.eigsh(
-      scales @ graph @ scales, k=size, which='LA', tol=1e-5, v0=start
+      scales @ graph @ scales, k=size, which='LA', ncv=2 * size + 20, v0=start
     )
   lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
   return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
