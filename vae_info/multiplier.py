@@ -14,7 +14,7 @@ relative: the same gain suits all targets.
 
 import tensorflow as tf
 
-GAIN = 0.005
+GAIN = 0.02
 
 
 class Multiplier(tf.Module):
