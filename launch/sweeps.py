@@ -151,6 +151,7 @@ def points(
 
 
 DECONV, AUTO = DECODERS
+INVARIANT = 'deconvolutional_invariant'
 SEEDS = (0, 1, 2)
 # The rate then runs from a few nats to forty. Trained at one beta, an
 # autoregressive decoder ignores its code from a beta of about 0.7 on.
@@ -274,6 +275,26 @@ SWEEPS = {
     # Without early stopping their C is well above the simple network's.
     *narrow_supervised('omniglot', 'alphabet', early_stopping=True),
     *narrow_supervised('omniglot', 'character', early_stopping=True),
+  ),
+  # Rates of a few nats. The decoder marginalises small transformations.
+  'low_rate': (
+    *grid(
+      decoder=INVARIANT,
+      marginal='vampprior',
+      beta=(3.0, 6.0),
+      precision='bfloat16',
+      seed=SEEDS,
+      **MNIST,
+    ),
+    *grid(
+      decoder=INVARIANT,
+      marginal='vampprior',
+      target_rate=5.0,
+      augmentation='affine',
+      precision='bfloat16',
+      seed=SEEDS,
+      **MNIST,
+    ),
   ),
   # Trainings of `mnist_row`, and like ones of Lake's Omniglot, evaluated on all
   # tasks. A run that another sweep evaluated counts as done. `evaluate

@@ -26,7 +26,7 @@ def test_names_are_those_of_the_classes(names, known):
 @pytest.mark.parametrize(
   'changes, message',
   [
-    ({'decoder': 'foo'}, "'foo'; expected one of deconvolutional, autoreg"),
+    ({'decoder': 'foo'}, "'foo'; expected one of deconvolutional, decon"),
     ({'dataset': 'cifar'}, "unknown dataset 'cifar'; expected one of static"),
     ({'dataset': 'tfds:'}, 'sprites, tfds:NAME'),
     ({'binarization': 'x'}, 'expected one of static, dynamic, threshold'),
@@ -61,6 +61,7 @@ def test_every_attribute_is_in_the_name():
     'marginal': 'a.b:C',
     'architecture': 'paper',
     'precision': 'bfloat16',
+    'augmentation': 'affine',
     'lr_schedule': 'paper',
     'beta': 0.1,
     'steps': 7,

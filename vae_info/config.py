@@ -24,9 +24,10 @@ BINARY_DATASETS = ('static_mnist', 'binarized_mnist', 'sprites')
 BINARIZATIONS = ('static', 'dynamic', 'threshold', 'none')
 # A test compares these with the dicts that hold the classes.
 ENCODERS = ('conv', 'iaf')
-DECODERS = ('deconvolutional', 'autoregressive')
+DECODERS = ('deconvolutional', 'deconvolutional_invariant', 'autoregressive')
 MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior')
 ARCHITECTURES = ('compact', 'paper')
+AUGMENTATIONS = ('affine',)
 PRECISIONS = ('float32', 'bfloat16')
 LR_SCHEDULES = ('cosine', 'paper')
 # Families of c(y|z), by the units of their hidden layers.
@@ -152,6 +153,12 @@ class Config:
     'The loss does not penalise a rate below this, in nats per image.',
     bounds=NOT_NEGATIVE,
   )
+  target_rate: float | None = option(
+    None,
+    'Adapts beta until the rate is this, in nats per image; --beta is then the '
+    'beta of the first step.',
+    bounds=POSITIVE,
+  )
   learning_rate: float | None = option(
     None,
     "Adam's largest learning rate. The default is "
@@ -173,6 +180,13 @@ class Config:
     'warm-up; "paper" stays constant for the first half, then falls linearly '
     'to 0.',
     LR_SCHEDULES,
+  )
+  augmentation: str | None = option(
+    None,
+    'What the encoder sees of a training image; the decoder explains the image '
+    'as it is. "affine": turned, sheared, scaled and shifted at random. The '
+    'default is the image as it is.',
+    AUGMENTATIONS,
   )
   batch_size: int = option(
     100, 'Images in one step, over all devices together.', bounds=AT_LEAST_ONE
@@ -218,6 +232,8 @@ class Config:
         _check_choice(part, value, (*names, 'package.module:ClassName'))
     if self.beta_range and self.free_nats:
       raise UserError('free_nats needs one beta instead of a range')
+    if self.target_rate is not None:
+      self._check_target_rate()
     if self.epochs is not None and self.steps is not None:
       raise UserError('give epochs or steps, not both')
     if self.epochs is None and self.steps is None:
@@ -231,6 +247,16 @@ class Config:
     if self.weight_decay is None:
       decay = DEFAULT_WEIGHT_DECAYS[self.architecture]
       object.__setattr__(self, 'weight_decay', decay)
+
+  def _check_target_rate(self):
+    """Raises `UserError` if another field decides on beta too."""
+    if self.beta_range:
+      raise UserError('target_rate needs one first beta instead of a range')
+    for name in ('free_nats', 'kl_annealing_epochs', 'early_stopping'):
+      if getattr(self, name):
+        raise UserError(f'target_rate adapts beta; leave {name} out')
+    if not self.beta:
+      raise UserError('target_rate needs a first beta above 0')
 
   @property
   def beta_range(self) -> BetaRange | None:

@@ -9,17 +9,19 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import loop, objectives, randomness
+from vae_info import augmentation, loop, objectives, randomness
 from vae_info.config import Config
 from vae_info.datasets import Dataset, memory
 from vae_info.early_stopping import Best
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
+from vae_info.multiplier import Multiplier
 from vae_info.networks import conditioning, model as models
 from vae_info.runs import Run, provenance
 from vae_info.runs.interruption import Signals
@@ -56,9 +58,10 @@ def train(
   with run.lock(), Signals() as signals:
     if run.finished:
       return  # Another process finished it just before it was locked here.
-    state = _train_to_the_end(config, dataset, run, execution, signals)
+    state, found = _train_to_the_end(config, dataset, run, execution, signals)
     run.finish(
-      {
+      found
+      | {
         'step': state.step,
         'train_images': list(dataset.train.images.shape),
         'train_seconds': round(float(state.seconds.numpy()), 1),
@@ -77,17 +80,24 @@ def _train_to_the_end(
   run: Run,
   execution: Execution,
   signals: Signals,
-) -> State:
-  """Does the work of `train` while the run is locked."""
+) -> tuple[State, dict[str, float]]:
+  """Does the work of `train` while the run is locked.
+
+  Returns:
+    The state, and facts that the training found: with a target rate, `beta`.
+  """
   schedule = Schedule.of(config, len(dataset.train.images))
   with execution.strategy.scope():
     model = models.build(config, dataset.train.images)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
     images = _on_devices(_pixels(config, dataset), execution)
+    multiplier = make_multiplier(config)
   best = Best(model, config.early_stopping) if config.early_stopping else None
-  more = {'best': best} if best else {}
+  more: dict[str, Any] = {'best': best} if best else {}
+  if multiplier:
+    more['multiplier'] = multiplier
   state = State(run.checkpoints, model, optimizer, **more)
-  steps = make_steps(config, model, optimizer, images, execution)
+  steps = make_steps(config, model, optimizer, images, execution, multiplier)
   with _Observer(config, run, schedule, state.step) as observer:
     observer.picture(model, dataset)
     if best:
@@ -96,7 +106,15 @@ def _train_to_the_end(
   if best:
     best.restore(model)
     state.save()
-  return state
+  return state, {'beta': multiplier.beta} if multiplier else {}
+
+
+def make_multiplier(config: Config) -> Multiplier | None:
+  """The state of an adapted beta; None if the config gives beta."""
+  if config.target_rate is None:
+    return None
+  assert isinstance(config.beta, float)  # The config refuses a range.
+  return Multiplier(config.beta, config.target_rate)
 
 
 def _pixels(config: Config, dataset: Dataset) -> np.ndarray:
@@ -159,7 +177,9 @@ class _Observer(contextlib.ExitStack):
     config, images = self._config, len(values['rate']) * self._config.batch_size
     scalars = {name: value.mean() for name, value in values.items()}
     text = f'R {scalars["rate"]:.2f}  D {scalars["distortion"]:.2f}'
-    if not config.beta_range:  # Else the means are over betas too.
+    if config.target_rate is not None:
+      text += f'  beta {scalars["beta"]:.3g}'
+    elif not config.beta_range:  # Else the means are over betas too.
       loss = scalars['distortion'] + config.beta * scalars['rate']
       scalars['loss'] = loss
       text += f'  loss {loss:.2f}'
@@ -194,6 +214,7 @@ def make_steps(
   optimizer,
   images: tf.Variable,
   execution: Execution,
+  multiplier: Multiplier | None = None,
 ) -> loop.Steps:
   """Compiles many steps into one call.
 
@@ -204,11 +225,13 @@ def make_steps(
     images: The training split on the device, uint8 `[N, H, W, 1]`: 0 and 1, or
       intensities 0 to 255 if the config's binarization is dynamic.
     execution: The strategy, and whether XLA compiles the step.
+    multiplier: Of a config with a target rate; made by `make_multiplier` in
+      the strategy's scope.
 
   Returns:
     A function of the first step's number, int32, and of the rows of
     `Schedule.order`, `[K, batch_size]`. It returns 'rate' and 'distortion' of
-    each step, nats, `[K]`.
+    each step, nats, `[K]`; with a multiplier 'beta' too.
 
   Raises:
     UserError: The batch cannot be split evenly over devices and betas.
@@ -224,8 +247,11 @@ def make_steps(
       f'{config.marginal} allows {betas} betas in a step, which {replicas} '
       f'devices and a batch_size of {config.batch_size} cannot share evenly'
     )
-  step = make_replica_step(config, model, optimizer, images, execution)
-  return loop.many_steps(step, SCALARS, config.batch_size, execution)
+  step = make_replica_step(
+    config, model, optimizer, images, execution, multiplier
+  )
+  names = (*SCALARS, 'beta') if multiplier else SCALARS
+  return loop.many_steps(step, names, config.batch_size, execution)
 
 
 def make_replica_step(
@@ -234,6 +260,7 @@ def make_replica_step(
   optimizer,
   images: tf.Variable,
   execution: Execution,
+  multiplier: Multiplier | None = None,
 ) -> loop.Step:
   """One step, as each replica takes it in `strategy.run`.
 
@@ -260,30 +287,26 @@ def make_replica_step(
       shares = [forward(step, indices, first + i) for i in range(shards)]
       rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
-      # 2. The loss.
-      factor = _annealing(config, schedule, step)
-      if config.free_nats:
-        # The rate of the whole batch decides, for all replicas alike.
-        whole = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
-        factor *= tf.cast(whole > config.free_nats, tf.float32)
-      loss = _loss(config, rates, distortions, betas, factor) / replicas
+      # 2. The loss. In a multi-beta model each image has a beta and a weight.
+      beta, weights = _betas_and_weights(config, betas)
+      beta *= _annealing(config, schedule, step)
+      if multiplier or config.free_nats:
+        beta = _beta_of_rate(config, beta, rate, multiplier)
+      loss = objectives.loss(rates, distortions, beta, weights) / replicas
     # 3. Gradients, summed over replicas.
     decay = schedule.rate(step) * config.weight_decay
     update(optimizer, variables, tape.gradient(loss, variables), decay)
-    return {'rate': rate, 'distortion': distortion}
+    scalars = {'rate': rate, 'distortion': distortion}
+    return scalars | ({'beta': beta} if multiplier else {})
 
   return replica_step
 
 
-def _loss(config, rates, distortions, betas, factor: tf.Tensor | float = 1.0):
-  """The loss, with beta times `factor`.
-
-  In a multi-beta model each image has a beta and a weight.
-  """
+def _betas_and_weights(config, betas) -> tuple[Any, tf.Tensor | None]:
+  """The loss's beta, and weights of images in a multi-beta model."""
   if config.beta_range:
-    weights = conditioning.weights(betas)
-    return objectives.loss(rates, distortions, betas * factor, weights)
-  return objectives.loss(rates, distortions, config.beta * factor)
+    return betas, conditioning.weights(betas)
+  return config.beta, None
 
 
 def make_validation(
@@ -303,18 +326,31 @@ def make_validation(
   Returns:
     A function that returns nats per image, weighted in a multi-beta model.
   """
-  fixed = config
-  if config.binarization == 'dynamic':  # Validation images stay as they are.
-    fixed = dataclasses.replace(config, binarization='static')
+  # Validation images stay as they are.
+  fixed = dataclasses.replace(config, augmentation=None)
+  if config.binarization == 'dynamic':
+    fixed = dataclasses.replace(fixed, binarization='static')
   size, count = config.batch_size, max(1, len(images) // config.batch_size)
   forward = _make_forward(fixed, model, tf.constant(images), shares=1)
 
   @tf.function
   def loss(batch):
     indices = tf.range(batch * size, (batch + 1) * size) % len(images)
-    return _loss(config, *forward(batch, indices, 0))
+    rates, distortions, betas = forward(batch, indices, 0)
+    beta, weights = _betas_and_weights(config, betas)
+    return objectives.loss(rates, distortions, beta, weights)
 
   return lambda: float(np.mean([loss(tf.constant(i)) for i in range(count)]))
+
+
+def _beta_of_rate(config, beta, rate, multiplier):
+  """The beta of a step, where the rate of its batch decides on it."""
+  # The rate of the whole batch decides, for all replicas alike.
+  context = tf.distribute.get_replica_context()
+  whole = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
+  if multiplier:
+    return multiplier.follow(whole)
+  return beta * tf.cast(whole > config.free_nats, tf.float32)
 
 
 def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -354,7 +390,11 @@ def _make_forward(
       distinct = model.betas_in_a_batch or config.batch_size
       networks = model.for_batch(log_betas, max(1, distinct // shares))
     # 2. Codes.
-    encoding = networks.encoder(batch)
+    seen = batch
+    if config.augmentation:
+      seed = randomness.stateless_seed(config.seed, 'augmentation', step)
+      seen = augmentation.affine(batch, seed, share, shares)
+    encoding = networks.encoder(seen)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
     codes, draw = encoding.sample(shares, seed=seed), share
     if not isinstance(encoding, tfd.TransformedDistribution):
