@@ -14,13 +14,14 @@ ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ('vae_info', 'launch', 'plots')
 
 # What each room (part) of vae_info may import, besides itself.
-BASICS = {'errors', 'config', 'randomness'}
+BASICS = {'errors', 'config', 'randomness', 'clusters'}
 PAPER = {'objectives', 'references'}
 LEARNING = {'datasets', 'networks', 'runs', 'devices', 'loop'}
 ROOMS = {
   'errors': set(),
   'machine': set(),
   'randomness': set(),
+  'clusters': set(),
   'objectives': set(),
   'references': set(),
   'config': {'errors'},
