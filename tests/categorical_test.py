@@ -223,7 +223,9 @@ def test_a_multi_beta_model_has_each_beta(tiny):
       np.testing.assert_allclose(whole[where], part, rtol=1e-4)
 
 
-@pytest.mark.parametrize('beta', [2.0, '0.5:4'])
+@pytest.mark.parametrize(
+  'beta', [2.0, pytest.param('0.5:4', marks=pytest.mark.slow)]
+)
 def test_a_training_resumes_to_the_same_bits(tiny, tmp_path, beta, monkeypatch):
   config = make_config(beta=beta)
   whole, parts = Run(tmp_path / 'whole'), Run(tmp_path / 'parts')

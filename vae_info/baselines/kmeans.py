@@ -182,10 +182,11 @@ def _label_columns(job, numbers, size, rates):
   }
   if job.given(job.dataset.test):
     return result  # The frequencies would lack what is given.
+  train, validation, test = (
+    (numbers[name], job.labels(getattr(job.dataset, name))) for name in SPLITS
+  )
   least = one_hot.frequency_losses(
-    *((numbers[n], job.labels(getattr(job.dataset, n))) for n in SPLITS),
-    size,
-    job.num_classes,
+    train, validation, test, size, job.num_classes
   )
   known = job.entropies['label_entropy'] - least
   return result | estimates.columns(

@@ -53,6 +53,7 @@ class CategoricalEncoder(tf.Module):
     size = config.latent_size
     base = ConvEncoder(config, image_shape, make, size=1)
     *parts, last = base.network.parts
+    assert isinstance(last, layers.Dense)
     # A small gain at the end: at first the prototypes decide.
     self.network = layers.Chain(
       *parts, make.dense(last.kernel.shape[0], size, gain=0.1)
