@@ -4,7 +4,7 @@ The dashed black line discards at random from an optimal lossless code, which
 has R = H(X) - D. So C is H(Y) (1 - R / H(X)) on the left, and H(Y) D / H(X) on
 the right. No method can reach the shaded corner, where C < H(Y) - R. Baselines
 without a rate are horizontal lines; a band shows the spread of their seeds.
-PCA's line joins the best of all its sizes and noises.
+Those of PCA and of k-means are in `baseline_lines`.
 
 #### References
 
@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import style
+from plots import baseline_lines, style
 from plots.panels import Panel, task_panels
 from plots.table import Row, column
 from vae_info import references
@@ -45,7 +45,6 @@ BASELINES: dict[str, tuple[str, style.Keywords]] = {
     {'color': style.GREEN, 'linestyle': (0, (2, 1)), 'linewidth': 1.4},
   ),
 }
-PCA: style.Keywords = {'color': style.GREEN, 'linewidth': 1.2, 'zorder': 2}
 DISCARD: style.Keywords = {
   'color': style.BLACK,
   'linestyle': (0, (4, 2)),
@@ -77,6 +76,10 @@ METHODS = {
     *LOSSES,
   ),
   'pca': ('latent_size', 'noise', 'rate', *LOSSES),
+  'pca_water_filled': ('latent_size', 'noise', 'rate', *LOSSES),
+  **dict.fromkeys(
+    baseline_lines.CLUSTERS, ('latent_size', 'rate', 'distortion', *LOSSES)
+  ),
   **dict.fromkeys(BASELINES, LOSSES),
 }
 
@@ -142,14 +145,8 @@ def _draw_row(left, right, panel):
     losses = references.random_discard(rates, entropy, input_entropy)
     for axes, places in ((left, rates), (right, input_entropy - rates)):
       axes.plot(places, losses, label='discard', zorder=2, **DISCARD)
-  pca = panel.of('pca')
-  if pca:
-    # Rounded, since rates that should be equal differ in their last digits.
-    rates = np.array([round(rate, 6) for rate in column(pca, 'rate')])
-    losses = np.array(column(pca, 'label_distortion'))
-    best = references.envelope(rates, losses)
-    left.plot(rates[best], losses[best], label='pca', **PCA)
   for axes, x in ((left, 'rate'), (right, 'distortion')):
+    baseline_lines.draw(axes, panel, x, 'label_distortion')
     _draw_baselines(axes, panel)
     axes.axhline(entropy, **ENTROPY)
     style.draw_runs(axes, panel.rows, x, 'label_distortion')
@@ -225,12 +222,12 @@ def _finish(figure, grid, panels):
 
 
 def _lines_key(panels):
-  methods = {row.method for panel in panels for row in panel.rows}
+  rows = [row for panel in panels for row in panel.rows]
+  methods = {row.method for row in rows}
   entries: list[Artist] = []
   if any(panel.input_entropy is not None for panel in panels):
     entries.append(Line2D([], [], label='random discard', **DISCARD))
-  if 'pca' in methods:
-    entries.append(Line2D([], [], label='PCA with noise, the best', **PCA))
+  entries += baseline_lines.key(rows)
   entries += [
     Line2D([], [], label=name, **line)
     for method, (name, line) in BASELINES.items()

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import label_distortion, style
+from plots import baseline_lines, label_distortion, style
 from plots.panels import PANELS, Panel, data_panel
 from plots.table import Row, column, rows_of_methods
 
@@ -32,14 +32,18 @@ METHODS = {
     'distortion_stderr',
     'rate_plus_distortion',
     'rate_plus_distortion_stderr',
-  )
+  ),
+  **dict.fromkeys(
+    baseline_lines.CLUSTERS,
+    ('latent_size', 'rate', 'distortion', 'rate_plus_distortion'),
+  ),
 }
 
 
 def make_panels(rows: Sequence[Row]) -> list[Panel]:
-  """A panel of β-VAEs for each data set.
+  """A panel of β-VAEs, and of k-means, for each data set.
 
-  A β-VAE has a row for each task with the same R and D; only one is kept.
+  Both have a row for each task with the same R and D; only one is kept.
 
   Raises:
     UserError: A row of a panel is damaged, or a panel would mix two data sets.
@@ -54,10 +58,17 @@ def make_panels(rows: Sequence[Row]) -> list[Panel]:
       ],
       METHODS,
     )
-    once = {(row.run, row.beta): row for row in drawn}
-    if once:
+    once = {_codes(row): row for row in drawn}
+    if any(row.method == 'vae' for row in drawn):
       panels.append(data_panel(subject, list(once.values())))
   return panels
+
+
+def _codes(row):
+  """What is the same for all tasks of the same codes."""
+  if row.method == 'vae':
+    return row.run, row.beta
+  return row.method, row.dataset, row.latent_size, row.seed
 
 
 @style.styled
@@ -72,7 +83,7 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
   for (above, below), panel in zip(grid.T, panels, strict=True):
     _draw_plane(above, panel)
     _draw_sum(below, panel)
-    below.set_xlim(0, 1.05 * max(*column(panel.rows, 'rate'), 1.0))
+    below.set_xlim(0, 1.05 * max(*column(panel.of('vae'), 'rate'), 1.0))
     below.set_xlabel('rate R (nats)')
     style.title(above, panel.title, True)
     style.bits_above(above)
@@ -85,30 +96,33 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
     figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)', 2
   )
   lines = [
+    *baseline_lines.key(rows),
     Line2D([], [], label='D + R = H(X), published', **FRONTIER),
     Patch(label='D + R < H(X)', **label_distortion.FLOOR),
   ]
-  style.key(figure, lines, 'right', 'Bound')
+  style.key(figure, lines, 'right', 'Baselines and bound')
   return figure
 
 
 def _draw_plane(axes, panel):
-  distortions = column(panel.rows, 'distortion')
+  distortions = column(panel.of('vae'), 'distortion')
   known = panel.input_entropy
   if known is not None:
     ends = np.array([0, known])
     axes.fill_between(ends, known - ends, **label_distortion.FLOOR)
     axes.plot(ends, known - ends, label='frontier', **FRONTIER)
+  baseline_lines.draw(axes, panel, 'rate', 'distortion')
   style.draw_runs(axes, panel.rows, 'rate', 'distortion')
   axes.set_ylim(0.8 * min(distortions), 1.05 * max(distortions))
 
 
 def _draw_sum(axes, panel):
-  least = min(column(panel.rows, 'rate_plus_distortion'))
+  least = min(column(panel.of('vae'), 'rate_plus_distortion'))
   known = panel.input_entropy
   if known is not None:
     axes.axhspan(0, known, **label_distortion.FLOOR)
     axes.axhline(known, label='frontier', **FRONTIER)
     least = min(least, known)
+  baseline_lines.draw(axes, panel, 'rate', 'rate_plus_distortion')
   style.draw_runs(axes, panel.rows, 'rate', 'rate_plus_distortion')
   axes.set_ylim(least - 2, least + MAGNIFIED)

@@ -39,6 +39,8 @@ TINY = {
   'latent_size': 6,
   'pca_sizes': (3, 30),
   'pca_rates': (15 * math.log(2),),
+  'kmeans_clusters': (2, 5),
+  'kmeans_components': 8,
   'num_samples': 2,
   'depth': 2,
   'epochs': 2,
@@ -233,7 +235,9 @@ def runs(tiny, tmp_path_factory):
 @pytest.mark.parametrize('baseline', OPTIONS)
 def test_rows_of_each_baseline(runs, baseline):
   rows = runs[baseline].rows
-  assert len(rows) == (2 if baseline == 'pca' else 1)
+  has_distortion = baseline.startswith('kmeans')
+  has_rate = has_distortion or baseline.startswith('pca')
+  assert len(rows) == (2 if baseline == 'pca' or has_distortion else 1)
   for row in rows:
     assert tuple(row) == COLUMNS
     assert row['run'] == runs[baseline].name
@@ -243,9 +247,10 @@ def test_rows_of_each_baseline(runs, baseline):
     assert 0 <= row['label_accuracy'] <= 1
     assert 1.3 < row['label_entropy'] <= math.log(4)
     assert row['input_entropy'] == 20.0
-    assert row['beta'] is row['encoder'] is row['distortion'] is None
-    assert (row['rate'] is None) == (baseline != 'pca')
-    assert (row['label_preference'] is None) == (baseline != 'pca')
+    assert row['beta'] is row['encoder'] is None
+    assert (row['distortion'] is not None) == has_distortion
+    assert (row['rate'] is not None) == has_rate
+    assert (row['label_preference'] is not None) == has_rate
 
 
 @shares_runs
@@ -320,11 +325,12 @@ def test_all_baselines_on_the_bundled_data(tmp_path):
   flags = (f'--runs_dir={tmp_path}', '--task=digit', *FAST_CLASSIFIER)
   flags += ('--pca_sizes=3,30', '--pca_rates=1,10.39720770839918')
   flags += ('--num_samples=1', '--depth=2', '--epochs=1', '--batch_size=1000')
+  flags += ('--kmeans_clusters=10',)
   assert 'best k' in run('baselines', '--baseline=all', *flags)
   run('results', f'--runs_dir={tmp_path}', f'--output={tmp_path}/r.csv')
   with open(tmp_path / 'r.csv', newline='') as file:
     rows = list(csv.DictReader(file))
-  assert len(rows) == len(OPTIONS) - 1 + 4
+  assert len(rows) == len(OPTIONS) - 2 + 4 + 2
   for row in rows:
     assert float(row['label_entropy']) == pytest.approx(2.3008, abs=1e-4)
     assert float(row['label_distortion']) < 2.6

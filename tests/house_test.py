@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ('vae_info', 'launch', 'plots')
 
 # What each room (part) of vae_info may import, besides itself.
-BASICS = {'errors', 'config', 'randomness'}
+BASICS = {'errors', 'config', 'randomness', 'clusters'}
 PAPER = {'objectives', 'references'}
 LEARNING = {
   'datasets',
@@ -28,6 +28,7 @@ ROOMS = {
   'errors': set(),
   'machine': set(),
   'randomness': set(),
+  'clusters': set(),
   'objectives': set(),
   'augmentation': set(),
   'neighbours': set(),

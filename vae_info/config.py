@@ -23,9 +23,10 @@ DATASETS = (
 BINARY_DATASETS = ('static_mnist', 'binarized_mnist', 'sprites')
 BINARIZATIONS = ('static', 'dynamic', 'threshold', 'none')
 # A test compares these with the dicts that hold the classes.
-ENCODERS = ('conv', 'iaf')
+ENCODERS = ('conv', 'iaf', 'categorical')
 DECODERS = ('deconvolutional', 'deconvolutional_invariant', 'autoregressive')
-MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior')
+MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior', 'categorical')
+CATEGORICAL = 'categorical'  # The encoder and the marginal of one-hot codes.
 ARCHITECTURES = ('compact', 'paper')
 AUGMENTATIONS = ('affine',)
 PRECISIONS = ('float32', 'bfloat16')
@@ -98,6 +99,8 @@ def _network(default: str, what: str, names: tuple[str, ...]):
     f'{what}: {", ".join(names)}, or package.module:ClassName for a class of '
     'your own.'
   )
+  if not default:
+    text += ' The default is gaussian, and categorical for that encoder.'
   return option(default, text)
 
 
@@ -129,14 +132,19 @@ class Config:
   )
   encoder: str = _network('conv', 'Encoder p(z|x)', ENCODERS)
   decoder: str = _network('deconvolutional', 'Decoder d(x|z)', DECODERS)
-  marginal: str = _network('gaussian', 'Marginal m(z)', MARGINALS)
+  # The default is filled in.
+  marginal: str = _network('', 'Marginal m(z)', MARGINALS)
   architecture: str = option(
     'compact',
     'Size of the networks: "compact" suits a CPU; "paper" follows Alemi et '
     'al. (2018).',
     ARCHITECTURES,
   )
-  latent_size: int = option(64, 'Dimensions of the code.', bounds=AT_LEAST_ONE)
+  latent_size: int = option(
+    64,
+    'Dimensions of the code; of a categorical encoder, its classes.',
+    bounds=AT_LEAST_ONE,
+  )
   beta: float | BetaRange = option(
     1.0,
     'Weight of the rate: the loss is D + beta R, in nats. LOW:HIGH trains one '
@@ -222,6 +230,9 @@ class Config:
     object.__setattr__(self, 'beta', parse_beta(self.beta))
     check_fields(self)
     check_data(self.dataset, self.binarization)
+    if not self.marginal:
+      marginal = CATEGORICAL if self.encoder == CATEGORICAL else MARGINALS[0]
+      object.__setattr__(self, 'marginal', marginal)
     for part, names in (
       ('encoder', ENCODERS),
       ('decoder', DECODERS),
@@ -230,6 +241,12 @@ class Config:
       value = getattr(self, part)
       if ':' not in value:
         _check_choice(part, value, (*names, 'package.module:ClassName'))
+    if not go_together(self.encoder, self.marginal):
+      raise UserError(
+        'the categorical encoder and the categorical marginal need each other, '
+        f'got encoder {self.encoder} and marginal {self.marginal}; leave out '
+        '--marginal'
+      )
     if self.beta_range and self.free_nats:
       raise UserError('free_nats needs one beta instead of a range')
     if self.target_rate is not None:
@@ -301,6 +318,26 @@ FAMILY = (
   'beta',
   'seed',
 )
+
+
+def go_together(encoder: str, marginal: str) -> bool:
+  """Whether an encoder and a marginal have the same kind of codes.
+
+  Of a class of the user's own this is not known, and counts as true.
+  """
+  own = ':' in encoder or ':' in marginal
+  return own or (encoder == CATEGORICAL) == (marginal == CATEGORICAL)
+
+
+def families() -> list[tuple[str, str, str]]:
+  """Every (encoder, decoder, marginal) of built-in networks."""
+  return [
+    (encoder, decoder, marginal)
+    for encoder in ENCODERS
+    for decoder in DECODERS
+    for marginal in MARGINALS
+    if go_together(encoder, marginal)
+  ]
 
 
 def directory_name(parts: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from vae_info.early_stopping import Best
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
 from vae_info.multiplier import Multiplier
-from vae_info.networks import conditioning, model as models
+from vae_info.networks import conditioning, enumeration, model as models
 from vae_info.runs import Run, provenance
 from vae_info.runs.interruption import Signals
 from vae_info.runs.progress import Progress
@@ -389,12 +389,20 @@ def _make_forward(
       log_betas = part(_draw_log_betas(config, model, step), share)
       distinct = model.betas_in_a_batch or config.batch_size
       networks = model.for_batch(log_betas, max(1, distinct // shares))
-    # 2. Codes.
+    # 2. Codes; if they are classes, sums over all of them replace draws.
     seen = batch
     if config.augmentation:
       seed = randomness.stateless_seed(config.seed, 'augmentation', step)
       seen = augmentation.affine(batch, seed, share, shares)
     encoding = networks.encoder(seen)
+    if isinstance(encoding, tfd.OneHotCategorical):
+      log_likelihoods = enumeration.log_probs(
+        networks.decoder, batch, encoding.event_shape[0], shares
+      )
+      rates, distortions = objectives.enumerated_rate_and_distortion(
+        encoding, networks.marginal(), log_likelihoods
+      )
+      return rates, distortions, tf.exp(log_betas)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
     codes, draw = encoding.sample(shares, seed=seed), share
     if not isinstance(encoding, tfd.TransformedDistribution):

@@ -2,7 +2,13 @@
 
 import dataclasses
 
-from vae_info.baselines import pca, random_encoders, supervised
+from vae_info.baselines import (
+  kmeans,
+  pca,
+  random_encoders,
+  supervised,
+  water_filling,
+)
 from vae_info.baselines.job import Job
 from vae_info.runs import provenance
 
@@ -12,6 +18,9 @@ METHODS = {
   'random_conv': random_encoders.fit,
   'supervised_simple': random_encoders.fit,
   'pca': pca.fit,
+  'pca_water_filled': water_filling.fit,
+  'kmeans': kmeans.fit,
+  'kmeans_deskewed': kmeans.fit,
   'supervised_complex': supervised.fit,
 }
 

@@ -70,7 +70,9 @@ class ConvEncoder(tf.Module):
     config: Config,
     image_shape: tuple[int, int, int],
     make: layers.Make,
+    size: int | None = None,
   ):
+    """Makes a network for `size` dimensions, by default the config's."""
     super().__init__()
     if image_shape[0] % 4 or image_shape[1] % 4:
       raise UserError(
@@ -83,7 +85,7 @@ class ConvEncoder(tf.Module):
     self.network = layers.Chain(
       self._centred,
       *self.NETWORKS[config.architecture](
-        make, image_shape, config.latent_size
+        make, image_shape, size or config.latent_size
       ),
     )
 

@@ -8,7 +8,7 @@
 <run>/finished.json    written last: only a finished training has it
 <run>/classifiers/     c(y|z) of each task; of a multi-beta model, at each beta
 <run>/trained.json     supervised baseline: written when it is trained
-<run>/parts/           PCA baseline: rows for each number of dimensions
+<run>/parts/           PCA and k-means: rows for each number of dimensions
 <run>/evaluation.json  rows of the table of results
 <run>/launch/          what a sweep wrote while it ran this run
 
