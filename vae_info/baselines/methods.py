@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vae_info.baselines import pca, random_encoders, supervised
+from vae_info.baselines import flow, pca, random_encoders, supervised
 from vae_info.baselines.job import Job
 from vae_info.runs import provenance
 
@@ -13,6 +13,7 @@ METHODS = {
   'supervised_simple': random_encoders.fit,
   'pca': pca.fit,
   'supervised_complex': supervised.fit,
+  'flow': flow.fit,
 }
 
 
