@@ -101,9 +101,11 @@ def test_the_mixture_makes_a_noisy_pixel_normal():
   rng = np.random.default_rng(0)
   ones = rng.random(200_000) < tf.sigmoid(logit).numpy()
   values = 2.0 * ones - 1.0 + SIGMA * rng.standard_normal(200_000)
-  codes = maps.Mixture(SIGMA).forward(
-    tf.constant(values, tf.float32), tf.fill([200_000], logit)
-  ).numpy()
+  codes = (
+    maps.Mixture(SIGMA)
+    .forward(tf.constant(values, tf.float32), tf.fill([200_000], logit))
+    .numpy()
+  )
   quantiles = np.quantile(codes, [0.05, 0.25, 0.5, 0.75, 0.95])
   expected = [-1.645, -0.674, 0.0, 0.674, 1.645]
   np.testing.assert_allclose(quantiles, expected, atol=0.02)
@@ -119,7 +121,9 @@ def test_rate_and_distortion_of_v_add_up_to_the_likelihood(kind, level):
     made, tf.constant(images), values, noises, SIGMA, tf.constant([5, 6])
   )
   expected = flow.noise_log_prob(values, images, SIGMA) - made.log_prob(values)
-  np.testing.assert_allclose(rates + distortions, expected, rtol=1e-5, atol=1e-3)
+  np.testing.assert_allclose(
+    rates + distortions, expected, rtol=1e-5, atol=1e-3
+  )
 
 
 def test_of_a_constant_image_d_v_is_minus_r_v():
@@ -127,7 +131,9 @@ def test_of_a_constant_image_d_v_is_minus_r_v():
   zero = tf.zeros([5, 4, 4, 1])
   values = flow.dequantize(zero, SIGMA, tf.constant([0, 1]))
   whitening = types_of_flow(
-    tfb.Chain([tfb.Reshape([16], [4, 4, 1]), tfb.Scale(1 / SIGMA), tfb.Shift(1.0)])
+    tfb.Chain(
+      [tfb.Reshape([16], [4, 4, 1]), tfb.Scale(1 / SIGMA), tfb.Shift(1.0)]
+    )
   )
   rates, distortions = flow_codes.identity_terms(
     whitening, zero, values, np.full(16, 0.5), SIGMA, tf.constant([2, 3])

@@ -45,7 +45,10 @@ DEFINE: Mapping[Any, Callable[..., Any]] = {
 def define_flags() -> None:
   """Defines every flag of this command."""
   flags.DEFINE_enum(
-    'baseline', 'all', [*OPTIONS, 'all'], 'Baseline to run; "all" runs each but flow.'
+    'baseline',
+    'all',
+    [*OPTIONS, 'all'],
+    'Baseline to run; "all" runs each but flow.',
   )
   flags.DEFINE_string(
     'dataset',

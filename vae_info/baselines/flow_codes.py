@@ -234,5 +234,3 @@ def identity_terms(
     encoding.log_prob(noisy) - normal.log_prob(noisy),
     flows.noise_log_prob(values, images, sigma) - of_values,
   )
-
-

@@ -64,9 +64,7 @@ def negative_log_likelihoods(
   return values.astype(np.float64)
 
 
-def nll(
-  flow: flows.Flow, images: tf.Tensor, values: tf.Tensor
-) -> tf.Tensor:
+def nll(flow: flows.Flow, images: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
   """log q(v|x) - log p(v) - log P(x|v), nats, `[B]`."""
   return (
     flows.noise_log_prob(values, images, SIGMA)
@@ -127,9 +125,7 @@ def _facts(job, flow, state):
   }
   for name in ('train', 'validation', 'test'):
     images = getattr(job.dataset, name).images[:10_000]
-    found = Estimate.of(
-      negative_log_likelihoods(flow, images, job.config.seed)
-    )
+    found = Estimate.of(negative_log_likelihoods(flow, images, job.config.seed))
     facts |= {f'{name}_nll': found.mean, f'{name}_nll_stderr': found.stderr}
     print(f'NLL of {name} images: {found} nats', flush=True)
   return facts
@@ -159,9 +155,7 @@ def as_model(flow: flows.Flow, seed: tf.Tensor | int = 0):
 
   def encoder(images):
     values = flows.dequantize(images, SIGMA, shape)
-    return tfd.Independent(
-      tfd.Deterministic(flow.bijector.forward(values)), 1
-    )
+    return tfd.Independent(tfd.Deterministic(flow.bijector.forward(values)), 1)
 
   def decoder(codes):
     return flows.pixels(flow.bijector.inverse(codes), SIGMA)

@@ -313,9 +313,7 @@ class Flow(tf.Module):
     if not stage.couplings:
       made = layers.Made(math.prod(shape), (stage.width, stage.width), make)
       self.networks.append(made)
-      return [
-        Masked(lambda x: made(elementwise.seen(x)), elementwise)
-      ]
+      return [Masked(lambda x: made(elementwise.seen(x)), elementwise)]
     result = []
     for passive, active in stage.couplings:
       network = _network(
@@ -324,9 +322,7 @@ class Flow(tf.Module):
       self.networks.append(network)
 
       def parameters(x, network=network):
-        return tf.cast(
-          network(tf.cast(elementwise.seen(x), dtype)), tf.float32
-        )
+        return tf.cast(network(tf.cast(elementwise.seen(x), dtype)), tf.float32)
 
       result.append(Coupling(parameters, elementwise, passive, active))
     return result
