@@ -81,7 +81,7 @@ def baselines(dataset: str, *tasks: str) -> tuple[Entry, ...]:
       module=BASELINES,
     )
     for task in tasks
-    for baseline in baseline_config.OPTIONS
+    for baseline in baseline_config.ALL
     if baseline not in FEW_NATS
     for seed in ((0,) if baseline == 'pca' else SEEDS)
   )

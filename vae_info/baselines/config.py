@@ -48,7 +48,19 @@ OPTIONS = {
     'precision',
     'early_stopping',
   ),
+  'flow': (
+    *_CLASSIFIER,
+    'epochs',
+    'learning_rate',
+    'batch_size',
+    'precision',
+    'coupling',
+    'flow_rates',
+    'num_samples',
+  ),
 }
+# What 'all' stands for. A flow is trained for much longer than the others.
+ALL = tuple(name for name in OPTIONS if name != 'flow')
 # 15 ln 2 is the rate of 30 dimensions whose noise has the variance of the data.
 PCA_SIZES = (5, 10, 20, 30, 42, 60, 90, 120)
 PCA_RATES = (0.5, 1.0, 2.0, 4.0, 7.0, 15 * math.log(2), 16.0, 28.0, 50.0, 100.0)
@@ -57,6 +69,11 @@ CLUSTERS = (2, 4, 7, 13, 25, 46, 87, 162, 304, 570, 1068, 2000)
 # For a task with many classes, whose classifiers take four times as long.
 FEW_PCA_SIZES = (10, 20, 42, 90)
 FEW_PCA_RATES = (0.5, 2.0, 7.0, 16.0, 40.0, 100.0)
+# Of a flow's codes, in nats.
+FLOW_RATES = (1.0, 2.0, 4.0, 6.0, 8.0, 10.4, 13.0, 16.0, 20.0, 28.0, 40.0, 60.0)
+COUPLINGS = ('mixture', 'affine')
+# Baseline -> epochs, of other data sets and of Omniglot.
+EPOCHS = {'supervised_complex': (6, 20), 'flow': (8, 16)}
 
 
 def _option(
@@ -138,8 +155,19 @@ class BaselineConfig:
   )
   num_samples: int = _option(
     4,
-    'Codes of stochastic PCA for each test image; C is an average over them. '
-    'The default is 4.',
+    'Codes of stochastic PCA or of a flow for each test image; C is an average '
+    'over them. The default is 4.',
+  )
+  coupling: str = _option(
+    'mixture',
+    "Elementwise map of a flow's couplings. The default is mixture.",
+    COUPLINGS,
+  )
+  flow_rates: tuple[float, ...] = _option(
+    FLOW_RATES,
+    "Rates of a flow's codes in nats, separated by commas, if they were "
+    'Gaussian. The default is '
+    f'{",".join(f"{rate:g}" for rate in FLOW_RATES)}.',
   )
   depth: int = _option(
     64,
@@ -154,22 +182,25 @@ class BaselineConfig:
     bounds=NOT_NEGATIVE,
   )
   epochs: int = _option(
-    lambda config: 20 if config.dataset.startswith('omniglot') else 6,
-    'Passes of the complex network over the training images. The default is '
-    '20 for Omniglot, otherwise 6.',
+    lambda config: EPOCHS[config.baseline][
+      config.dataset.startswith('omniglot')
+    ],
+    'Passes of the complex network or of a flow over the training images. The '
+    'default is 20 for Omniglot, otherwise 6; for a flow 16 and 8.',
   )
   learning_rate: float = _option(
     2e-3,
-    "Adam's largest learning rate for the complex network; it falls to 0 as "
-    'a cosine. The default is 0.002.',
+    "Adam's largest learning rate for the complex network or a flow; it falls "
+    'to 0 as a cosine. The default is 0.002.',
   )
   batch_size: int = _option(
-    100, 'Images in one step of the complex network. The default is 100.'
+    100,
+    'Images in one step of the complex network or a flow. The default is 100.',
   )
   precision: str = _option(
-    'bfloat16',
-    'Number format in which the complex network is trained. The default is '
-    'bfloat16. Evaluation always uses float32.',
+    lambda config: 'float32' if config.baseline == 'flow' else 'bfloat16',
+    'Number format in which the complex network or a flow is trained. The '
+    'default is bfloat16, for a flow float32. Evaluation always uses float32.',
     PRECISIONS,
   )
   early_stopping: bool = _option(

@@ -3,6 +3,7 @@
 import dataclasses
 
 from vae_info.baselines import (
+  flow,
   kmeans,
   pca,
   random_encoders,
@@ -22,6 +23,7 @@ METHODS = {
   'kmeans': kmeans.fit,
   'kmeans_deskewed': kmeans.fit,
   'supervised_complex': supervised.fit,
+  'flow': flow.fit,
 }
 
 

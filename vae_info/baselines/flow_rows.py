@@ -1,0 +1,47 @@
+"""The columns of a flow's rows, from values of each image."""
+
+import numpy as np
+
+from vae_info.baselines import codes
+from vae_info.baselines.job import Job
+from vae_info.evaluation import estimates, least
+
+
+def label_losses(
+  job: Job, classifier, known: np.ndarray, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+  """C and hits of each image of a split, float64 `[N]` each.
+
+  Args:
+    job: The task.
+    classifier: Has `logits`.
+    known: What it sees of the code of each image, `[N, K]`.
+    name: The split.
+  """
+  split = getattr(job.dataset, name)
+  labels = job.labels(split)
+  inputs = np.concatenate([known, *job.given(split)], axis=-1)
+  log_probs = least.log_probs(classifier, inputs)
+  losses = -log_probs[np.arange(len(labels)), labels].astype(np.float64)
+  return losses, (log_probs.argmax(axis=1) == labels).astype(np.float64)
+
+
+def measured(
+  job: Job,
+  rates: np.ndarray,
+  distortions: np.ndarray,
+  losses: np.ndarray,
+  hits: np.ndarray,
+) -> dict:
+  """The columns of R, D and C, from values of each test image, `[N]` each."""
+  return {
+    'classifier': codes.settings(job.config).family,
+    **estimates.columns(
+      rate=rates,
+      distortion=distortions,
+      rate_plus_distortion=rates + distortions,
+      label_distortion=losses,
+      label_accuracy=hits,
+    ),
+    **estimates.preference(job.entropies, losses, rates),
+  }
