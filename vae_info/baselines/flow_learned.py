@@ -135,10 +135,11 @@ def _bounds(job, model, means, level, found):
     gaussians = Gaussians(
       means[name], np.broadcast_to(scales, means[name].shape)
     )
-    labels = job.labels(getattr(data, name))
+    labels = {job.config.task: job.labels(getattr(data, name))}
     log_marginals = gaussians.log_prob(noisy) - rates
     encodings.append(bounds.Encodings(gaussians, noisy, labels, log_marginals))
-  information = bounds.measure(*encodings, job.num_classes, seed)
+  classes = {job.config.task: job.num_classes}
+  information = bounds.measure(*encodings, classes, seed)[job.config.task]
   validation, _ = flow_rows.label_losses(
     job, classifier, seen['validation'], 'validation'
   )
