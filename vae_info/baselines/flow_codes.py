@@ -104,7 +104,7 @@ def moments(
       found = tf.reduce_sum(direction * bijector.inverse(tf.identity(codes)))
     return tape.gradient(found, codes)
 
-  total = np.zeros(2 * values.shape[1:])
+  total = np.zeros(2 * (np.prod(values.shape[1:]),))
   for number, (real, [batch]) in enumerate(
     estimates.batches(batch_size, values)
   ):

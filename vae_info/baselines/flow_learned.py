@@ -139,12 +139,14 @@ def _bounds(job, model, means, level, found):
     log_marginals = gaussians.log_prob(noisy) - rates
     encodings.append(bounds.Encodings(gaussians, noisy, labels, log_marginals))
   classes = {job.config.task: job.num_classes}
-  information = bounds.measure(*encodings, classes, seed)[job.config.task]
-  validation, _ = flow_rows.label_losses(
+  train, validation, test = encodings
+  measured = bounds.measure(train, validation, test, classes, seed)
+  information = measured[job.config.task]
+  losses_of_validation, _ = flow_rows.label_losses(
     job, classifier, seen['validation'], 'validation'
   )
   entropy = label_entropy(job.labels(data.test))
-  lower = information.lower(entropy, losses, validation.mean())
+  lower = information.lower(entropy, losses, losses_of_validation.mean())
   return {
     'information_lower': lower.mean,
     'information_lower_stderr': lower.stderr,
