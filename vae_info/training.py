@@ -19,6 +19,7 @@ from vae_info.datasets import Dataset
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
 from vae_info.networks import conditioning, enumeration, model as models
+from vae_info.networks.categorical import CategoricalEncoder
 from vae_info.runs import Run, provenance
 from vae_info.runs.interruption import Signals
 from vae_info.runs.progress import Progress
@@ -222,7 +223,10 @@ def make_replica_step(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
       # 1. Rates and distortions of each share, in parallel.
-      shares = [forward(step, indices, first + i) for i in range(shards)]
+      classes = _decode_classes(config, model, shards)
+      shares = [
+        forward(step, indices, first + i, classes) for i in range(shards)
+      ]
       rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
       # 2. The loss. In a multi-beta model each image has a beta and a weight.
@@ -244,6 +248,13 @@ def make_replica_step(
   return replica_step
 
 
+def _decode_classes(config, model, shards):
+  """Likelihoods of all classes of a code, which all shares use; else None."""
+  if config.beta_range or not isinstance(model.encoder, CategoricalEncoder):
+    return None
+  return enumeration.decode(model.decoder, config.latent_size, shards)
+
+
 def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
   """Joins the values of a step's shares, `[B / shards]` each."""
   return tf.concat(parts, axis=0)
@@ -258,15 +269,15 @@ def _make_forward(
   So the draws do not depend on the number of shares.
 
   Returns:
-    A function of the step's number, the whole batch's indices and the number
-    of a share. It returns the rates and distortions of its images, nats, and
-    their betas, `[batch_size / shares]` each.
+    A function of the step's number, the whole batch's indices, the number of a
+    share, and what `_decode_classes` made. It returns the rates and distortions
+    of its images, nats, and their betas, `[batch_size / shares]` each.
   """
 
   def part(values, share):
     return tf.reshape(values, [shares, -1])[share]
 
-  def forward(step, indices, share):
+  def forward(step, indices, share, classes=None):
     # 1. Images, and the networks at their betas.
     batch = tf.gather(images, part(indices, share))
     if config.binarization == 'dynamic':
@@ -281,7 +292,7 @@ def _make_forward(
     encoding = networks.encoder(batch)
     if isinstance(encoding, tfd.OneHotCategorical):
       log_likelihoods = enumeration.log_probs(
-        networks.decoder, batch, encoding.event_shape[0], shares
+        networks.decoder, batch, encoding.event_shape[0], classes
       )
       rates, distortions = objectives.enumerated_rate_and_distortion(
         encoding, networks.marginal(), log_likelihoods
