@@ -285,7 +285,7 @@ def test_others_are_refused_and_a_signal_saves(busy, signum, status):
 @pytest.mark.parametrize(
   'module, flags, message',
   [
-    ('train', ['--decoder=foo'], 'expected one of deconvolutional, autoreg'),
+    ('train', ['--decoder=foo'], 'expected one of deconvolutional, deconv'),
     ('train', ['--architecture=big'], 'should be one of <compact|paper>'),
     ('train', ['--beta=-1'], 'beta must be at least 0, got -1'),
     ('train', ['--beta=1:2:3'], "a range LOW:HIGH of two, got '1:2:3'"),

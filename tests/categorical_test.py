@@ -73,7 +73,9 @@ def test_the_sum_over_classes_is_that_of_brute_force(tiny, decoder, parts):
   model = stirred(config, tiny.train.images)
   images = tf.constant(tiny.test.images[:6], tf.float32)
   encoding, marginal = model.encoder(images), model.marginal()
-  log_likelihoods = enumeration.log_probs(model.decoder, images, 5, parts)
+  log_likelihoods = enumeration.log_probs(
+    model.decoder, images, 5, enumeration.decode(model.decoder, 5, parts)
+  )
   rates, distortions = objectives.enumerated_rate_and_distortion(
     encoding, marginal, log_likelihoods
   )

@@ -237,7 +237,7 @@ def test_print_writes_commands_and_skips_what_is_finished(tmp_path):
   flags = ('--sweep=smoke', f'--runs_dir={tmp_path}', '--engine=print')
   flags += ('--filter=encoder=conv', '--data_dir=/my data', '--', '--steps=2')
   lines = command('launch.sweep', *flags).communicate()[0].splitlines()
-  assert len(lines) == 8
+  assert len(lines) == 12
   train_words, evaluate_words = (
     shlex.split(part) for part in lines[0].split(' && ')
   )
@@ -263,7 +263,7 @@ def test_print_writes_commands_and_skips_what_is_finished(tmp_path):
   (tmp_path / name / 'finished.json').write_text('{}')
   again = command('launch.sweep', *flags).communicate()[0].splitlines()
   assert 'vae_info.train' not in again[0]
-  assert len(again) == 8
+  assert len(again) == 12
 
 
 # The engines, on stubs.

@@ -185,7 +185,11 @@ class _Weights:
       return [{'op': name, 'options': options}]
     if x.shape != y.shape and len(y.shape) == 4:  # layers.to_shape
       return [{'op': 'to_shape', 'options': {'shape': list(y.shape[1:])}}]
-    if name in ('_signs', '_unchanged'):  # The peer's own; and nothing.
+    if name in (
+      '_signs',
+      '_centred',
+      '_unchanged',
+    ):  # The peer's own; and nothing.
       return []
     raise UserError(f'the peer has no part {name}')
 

@@ -23,6 +23,7 @@ from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
 from vae_info.multiplier import Multiplier
 from vae_info.networks import conditioning, enumeration, model as models
+from vae_info.networks.categorical import CategoricalEncoder
 from vae_info.runs import Run, provenance
 from vae_info.runs.interruption import Signals
 from vae_info.runs.progress import Progress
@@ -284,7 +285,10 @@ def make_replica_step(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
       # 1. Rates and distortions of each share, in parallel.
-      shares = [forward(step, indices, first + i) for i in range(shards)]
+      classes = _decode_classes(config, model, shards)
+      shares = [
+        forward(step, indices, first + i, classes) for i in range(shards)
+      ]
       rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
       # 2. The loss. In a multi-beta model each image has a beta and a weight.
@@ -353,6 +357,13 @@ def _beta_of_rate(config, beta, rate, multiplier):
   return beta * tf.cast(whole > config.free_nats, tf.float32)
 
 
+def _decode_classes(config, model, shards):
+  """Likelihoods of all classes of a code, which all shares use; else None."""
+  if config.beta_range or not isinstance(model.encoder, CategoricalEncoder):
+    return None
+  return enumeration.decode(model.decoder, config.latent_size, shards)
+
+
 def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
   """Joins the values of a step's shares, `[B / shards]` each."""
   return tf.concat(parts, axis=0)
@@ -370,39 +381,28 @@ def _make_forward(
   So the draws do not depend on the number of shares.
 
   Returns:
-    A function of the step's number, the whole batch's indices and the number
-    of a share. It returns the rates and distortions of its images, nats, and
-    their betas, `[batch_size / shares]` each.
+    A function of the step's number, the whole batch's indices, the number of a
+    share, and what `_decode_classes` made. It returns the rates and distortions
+    of its images, nats, and their betas, `[batch_size / shares]` each.
   """
 
   def part(values, share):
     return tf.reshape(values, [shares, -1])[share]
 
-  def forward(step, indices, share):
+  def forward(step, indices, share, classes=None):
     # 1. Images, and the networks at their betas.
     batch = tf.gather(images, part(indices, share))
-    if config.binarization == 'dynamic':
-      batch = _draw_pixels(config.seed, step, batch, share, shares)
-    batch = tf.cast(batch, tf.float32)
+    batch, seen = _two_views(config, step, batch, share, shares)
     networks, log_betas = model, tf.zeros([len(batch)])
     if config.beta_range:
       log_betas = part(_draw_log_betas(config, model, step), share)
       distinct = model.betas_in_a_batch or config.batch_size
       networks = model.for_batch(log_betas, max(1, distinct // shares))
     # 2. Codes; if they are classes, sums over all of them replace draws.
-    seen = batch
-    if config.augmentation:
-      seed = randomness.stateless_seed(config.seed, 'augmentation', step)
-      seen = augmentation.affine(batch, seed, share, shares)
     encoding = networks.encoder(seen)
     if isinstance(encoding, tfd.OneHotCategorical):
-      log_likelihoods = enumeration.log_probs(
-        networks.decoder, batch, encoding.event_shape[0], shares
-      )
-      rates, distortions = objectives.enumerated_rate_and_distortion(
-        encoding, networks.marginal(), log_likelihoods
-      )
-      return rates, distortions, tf.exp(log_betas)
+      rates_and_distortions = _summed(networks, batch, encoding, classes)
+      return *rates_and_distortions, tf.exp(log_betas)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
     codes, draw = encoding.sample(shares, seed=seed), share
     if not isinstance(encoding, tfd.TransformedDistribution):
@@ -415,6 +415,27 @@ def _make_forward(
     return rates, distortions, tf.exp(log_betas)
 
   return forward
+
+
+def _two_views(config, step, batch, share, shares):
+  """What the decoder explains and what the encoder sees, float32."""
+  if config.binarization == 'dynamic':
+    batch = _draw_pixels(config.seed, step, batch, share, shares)
+  batch = tf.cast(batch, tf.float32)
+  if not config.augmentation:
+    return batch, batch
+  seed = randomness.stateless_seed(config.seed, 'augmentation', step)
+  return batch, augmentation.affine(batch, seed, share, shares)
+
+
+def _summed(networks, batch, encoding, classes):
+  """Rates and distortions, nats `[B]`, by sums over the classes of a code."""
+  log_likelihoods = enumeration.log_probs(
+    networks.decoder, batch, encoding.event_shape[0], classes
+  )
+  return objectives.enumerated_rate_and_distortion(
+    encoding, networks.marginal(), log_likelihoods
+  )
 
 
 def _draw_pixels(seed, step, intensities, share, shares):

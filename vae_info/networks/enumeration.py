@@ -25,7 +25,10 @@ MOST = 20_000  # Pairs of a class and an image, of likelihoods of any kind.
 
 
 def log_probs(
-  decoder: Decoder, images: tf.Tensor, num_classes: int, parts: int = 1
+  decoder: Decoder,
+  images: tf.Tensor,
+  num_classes: int,
+  likelihoods: Sequence[tfd.Distribution] | None = None,
 ) -> tf.Tensor:
   """ln d(x|k), nats, `[B, K]`.
 
@@ -34,16 +37,15 @@ def log_probs(
       the classes are decoded once for each beta.
     images: `[B, H, W, C]` in {0, 1}.
     num_classes: K.
-    parts: Into how many parts the classes are cut, which cores decode at once.
+    likelihoods: From `decode`, if there is one beta and they are already made.
 
   Raises:
     UserError: The likelihood is of another kind, with too many pairs.
   """
 
   def of_block(network, block):
-    return of_likelihoods(
-      network, decode(network, num_classes, parts), block, num_classes
-    )
+    made = likelihoods or decode(network, num_classes)
+    return _of_likelihoods(network, made, block, num_classes)
 
   return conditioning.for_each_block(decoder, images, of_block)
 
@@ -51,7 +53,10 @@ def log_probs(
 def decode(
   decoder: Decoder, num_classes: int, parts: int = 1
 ) -> list[tfd.Distribution]:
-  """The likelihoods of all classes, in `parts` batches; for one beta."""
+  """The likelihoods of all classes; for one beta.
+
+  They are in `parts` batches, so that cores decode them in parallel.
+  """
   codes = tf.eye(num_classes)
   size = -(-num_classes // parts)
   return [
@@ -60,23 +65,8 @@ def decode(
   ]
 
 
-def of_likelihoods(
-  decoder: Decoder,
-  likelihoods: Sequence[tfd.Distribution],
-  images: tf.Tensor,
-  num_classes: int,
-) -> tf.Tensor:
-  """ln d(x|k), nats, `[B, K]`.
-
-  Args:
-    decoder: d(x|z) at one beta, for likelihoods that cannot be shared.
-    likelihoods: From `decode`.
-    images: `[B, H, W, C]` in {0, 1}.
-    num_classes: K.
-
-  Raises:
-    UserError: As in `log_probs`.
-  """
+def _of_likelihoods(decoder, likelihoods, images, num_classes):
+  """`log_probs` at one beta, given what `decode` made."""
   if hasattr(likelihoods[0], 'log_prob_of_each'):
     return tf.concat([d.log_prob_of_each(images) for d in likelihoods], axis=1)
   if _is_bernoulli(likelihoods[0]):
