@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from plots import label_distortion, style, table, table_flags
-from plots.label_distortion import BASELINES
+from plots.label_distortion import BASELINES, FLOWS
 from plots.panels import Panel
 from plots.table import Row
 from vae_info import cli
@@ -30,7 +30,7 @@ HELP = (
   'in both panels. Click one to highlight its whole run; Shift adds a run. '
   'Double-click to undo. A line joins the βs of one multi-beta model. '
   'Open markers: deconvolutional decoder. Ring: flow encoder. Dashed: random '
-  'discarding. Ticks: PCA.'
+  'discarding. Ticks: PCA. Grey lines: codes of a normalizing flow.'
 )
 STYLE = """
   body { font: 14px sans-serif; margin: 2em; max-width: 1100px; }
@@ -52,8 +52,10 @@ SHAPES = {
 BASELINE_COLOURS = {
   **{name: line['color'] for name, line in BASELINES.values()},
   'PCA': style.GREEN,
+  **{name: style.GREY for name, _ in FLOWS.values()},
   'random discard': style.BLACK,
 }
+FLOW_DASHES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2])  # In the order of FLOWS.
 TOOLTIP = {  # Column of `record` -> its name in the tooltip.
   'run': 'run',
   'family': 'family',
@@ -89,6 +91,8 @@ def record(row: Row, panel: str) -> dict:
     family = style.family_name(row.decoder, row.marginal)
     family += f'; {row.encoder} encoder'
   else:
+    if row.method == 'flow':
+      name = FLOWS.get(row.variant, (f'flow, {row.variant}',))[0]
     family = name
     if row.method == 'pca':
       family += f', {row.latent_size:g} dimensions, noise {row.noise:.3g}'
@@ -303,6 +307,14 @@ def _baselines(alt, across, up, with_pca: bool) -> list:
     rows.transform_filter("datum.is == 'discard'")
     .mark_line(strokeDash=[6, 4], clip=True)
     .encode(x=across, y=up, color=colour),
+    *(
+      rows.transform_filter(f"datum.line == '{name}'")
+      .mark_line(strokeDash=dashes, point={'size': 25}, clip=True)
+      .encode(
+        x=across, y=up, color=colour, order='rate:Q', tooltip=_tooltip(alt)
+      )
+      for (name, _), dashes in zip(FLOWS.values(), FLOW_DASHES, strict=True)
+    ),
   ]
   if with_pca:  # PCA has a rate but no distortion.
     layers.append(

@@ -4,7 +4,8 @@ The dashed black line discards at random from an optimal lossless code, which
 has R = H(X) - D. So C is H(Y) (1 - R / H(X)) on the left, and H(Y) D / H(X) on
 the right. No method can reach the shaded corner, where C < H(Y) - R. Baselines
 without a rate are horizontal lines; a band shows the spread of their seeds.
-PCA's line joins the best of all its sizes and noises.
+PCA's line joins the best of all its sizes and noises. A line of a flow joins
+the levels of noise on its codes.
 
 #### References
 
@@ -13,6 +14,7 @@ compression. NeurIPS workshop on Bayesian Deep Learning, 2018.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -44,6 +46,20 @@ BASELINES: dict[str, tuple[str, style.Keywords]] = {
     'supervised, complex',
     {'color': style.GREEN, 'linestyle': (0, (2, 1)), 'linewidth': 1.4},
   ),
+}
+# The variants of a normalizing flow's codes -> name, and dashes.
+FLOWS: dict[str, tuple[str, Any]] = {
+  'all': ('flow, all dimensions', '-'),
+  'coarse': ('flow, coarse dimensions', (0, (5, 1.5))),
+  'untrained': ('flow, untrained', (0, (1, 1.2))),
+  'learned': ('flow, learned noise', (0, (5, 1.2, 1, 1.2))),
+}
+FLOW: style.Keywords = {
+  'color': style.GREY,
+  'linewidth': 1.1,
+  'marker': 'x',
+  'markersize': 2.6,
+  'zorder': 2.5,
 }
 PCA: style.Keywords = {'color': style.GREEN, 'linewidth': 1.2, 'zorder': 2}
 DISCARD: style.Keywords = {
@@ -77,6 +93,7 @@ METHODS = {
     *LOSSES,
   ),
   'pca': ('latent_size', 'noise', 'rate', *LOSSES),
+  'flow': ('variant', 'rate', 'rate_stderr', 'distortion', *LOSSES),
   **dict.fromkeys(BASELINES, LOSSES),
 }
 
@@ -151,8 +168,37 @@ def _draw_row(left, right, panel):
     left.plot(rates[best], losses[best], label='pca', **PCA)
   for axes, x in ((left, 'rate'), (right, 'distortion')):
     _draw_baselines(axes, panel)
+    draw_flows(axes, panel.rows, x, 'label_distortion')
     axes.axhline(entropy, **ENTROPY)
     style.draw_runs(axes, panel.rows, x, 'label_distortion')
+
+
+def flows(rows: Sequence[Row]) -> dict[str, list[Row]]:
+  """The rows of each variant of a flow's codes, in the order of their rate."""
+  found: dict[str, list[Row]] = {}
+  for row in sorted(rows, key=lambda row: row.rate or 0.0):
+    if row.method == 'flow':
+      found.setdefault(row.variant, []).append(row)
+  known = {name: found[name] for name in FLOWS if name in found}
+  return known | found
+
+
+def draw_flows(axes, rows: Sequence[Row], x: str, y: str) -> None:
+  """Draws a line for each variant of a flow's codes; `x`, `y` are columns."""
+  for variant, group in flows(rows).items():
+    _, dashes = FLOWS.get(variant, (variant, '-'))
+    label = f'flow {variant}'
+    places = column(group, x), column(group, y)
+    axes.plot(*places, label=label, linestyle=dashes, **FLOW)
+
+
+def flows_key(rows: Sequence[Row]) -> list[Line2D]:
+  """The entries of a key for the flows in `rows`."""
+  entries = []
+  for variant in flows(rows):
+    name, dashes = FLOWS.get(variant, (f'flow, {variant}', '-'))
+    entries.append(Line2D([], [], label=name, linestyle=dashes, **FLOW))
+  return entries
 
 
 def _draw_baselines(axes, panel):
@@ -231,6 +277,7 @@ def _lines_key(panels):
     entries.append(Line2D([], [], label='random discard', **DISCARD))
   if 'pca' in methods:
     entries.append(Line2D([], [], label='PCA with noise, the best', **PCA))
+  entries += flows_key([row for panel in panels for row in panel.rows])
   entries += [
     Line2D([], [], label=name, **line)
     for method, (name, line) in BASELINES.items()

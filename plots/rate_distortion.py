@@ -32,7 +32,8 @@ METHODS = {
     'distortion_stderr',
     'rate_plus_distortion',
     'rate_plus_distortion_stderr',
-  )
+  ),
+  'flow': ('variant', 'rate', 'distortion', 'rate_plus_distortion'),
 }
 
 
@@ -54,10 +55,20 @@ def make_panels(rows: Sequence[Row]) -> list[Panel]:
       ],
       METHODS,
     )
-    once = {(row.run, row.beta): row for row in drawn}
-    if once:
+    once = {_measured(row): row for row in drawn}
+    if any(row.method == 'vae' for row in drawn):
       panels.append(data_panel(subject, list(once.values())))
   return panels
+
+
+def _measured(row):
+  """The same for the rows of one model, which differ in their task.
+
+  The flow of each task is another run.
+  """
+  if row.method == 'flow':
+    return row.run.replace(f'_{row.task}', ''), row.variant, row.noise, row.beta
+  return row.run, row.beta
 
 
 @style.styled
@@ -72,7 +83,7 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
   for (above, below), panel in zip(grid.T, panels, strict=True):
     _draw_plane(above, panel)
     _draw_sum(below, panel)
-    below.set_xlim(0, 1.05 * max(*column(panel.rows, 'rate'), 1.0))
+    below.set_xlim(0, 1.05 * max(*column(panel.of('vae'), 'rate'), 1.0))
     below.set_xlabel('rate R (nats)')
     style.title(above, panel.title, True)
     style.bits_above(above)
@@ -85,6 +96,7 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
     figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)', 2
   )
   lines = [
+    *label_distortion.flows_key(rows),
     Line2D([], [], label='D + R = H(X), published', **FRONTIER),
     Patch(label='D + R < H(X)', **label_distortion.FLOOR),
   ]
@@ -93,22 +105,24 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
 
 
 def _draw_plane(axes, panel):
-  distortions = column(panel.rows, 'distortion')
+  distortions = column(panel.of('vae'), 'distortion')
   known = panel.input_entropy
   if known is not None:
     ends = np.array([0, known])
     axes.fill_between(ends, known - ends, **label_distortion.FLOOR)
     axes.plot(ends, known - ends, label='frontier', **FRONTIER)
+  label_distortion.draw_flows(axes, panel.rows, 'rate', 'distortion')
   style.draw_runs(axes, panel.rows, 'rate', 'distortion')
   axes.set_ylim(0.8 * min(distortions), 1.05 * max(distortions))
 
 
 def _draw_sum(axes, panel):
-  least = min(column(panel.rows, 'rate_plus_distortion'))
+  least = min(column(panel.of('vae'), 'rate_plus_distortion'))
   known = panel.input_entropy
   if known is not None:
     axes.axhspan(0, known, **label_distortion.FLOOR)
     axes.axhline(known, label='frontier', **FRONTIER)
     least = min(least, known)
+  label_distortion.draw_flows(axes, panel.rows, 'rate', 'rate_plus_distortion')
   style.draw_runs(axes, panel.rows, 'rate', 'rate_plus_distortion')
   axes.set_ylim(least - 2, least + MAGNIFIED)

@@ -128,7 +128,7 @@ def _bounds(job, model, means, level, found):
   classifier, losses = found
   seed, data = job.config.seed, job.dataset
   scales = np.exp(model.log_scales.numpy()[level])
-  encodings, seen = [], {}
+  encodings, seen = {}, {}
   for name in SPLITS:
     key = randomness.stateless_seed(seed, f'{name} codes of bounds')
     noisy, rates, seen[name] = _codes(model, means[name], level, key)
@@ -137,8 +137,10 @@ def _bounds(job, model, means, level, found):
     )
     labels = job.labels(getattr(data, name))
     log_marginals = gaussians.log_prob(noisy) - rates
-    encodings.append(bounds.Encodings(gaussians, noisy, labels, log_marginals))
-  information = bounds.measure(*encodings, job.num_classes, seed)
+    encodings[name] = bounds.Encodings(gaussians, noisy, labels, log_marginals)
+  information = bounds.measure(
+    **encodings, num_classes=job.num_classes, seed=seed
+  )
   validation, _ = flow_rows.label_losses(
     job, classifier, seen['validation'], 'validation'
   )

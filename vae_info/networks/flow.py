@@ -213,7 +213,7 @@ class Split(tfb.Bijector):
     size = height * width * len(self._keep)
     kept = self._inner.inverse(y[..., :size])
     rest = tf.reshape(y[..., size:], [-1, height, width, len(self._rest)])
-    order = np.argsort([*self._keep, *self._rest])
+    order = np.argsort([*self._keep, *self._rest]).tolist()
     return _chosen(tf.concat([kept, rest], axis=-1), order)
 
   def _forward_log_det_jacobian(self, x):
@@ -252,7 +252,6 @@ def _halves(channels: int, times: int):
   return ((even, odd), (odd, even)) * times
 
 
-# Elementwise map -> the stages, for images of `side` pixels.
 def plan(kind: str, side: int) -> tuple[Stage, ...]:
   """The stages of a flow for square images; `side` is a multiple of 4."""
   if kind == 'mixture':

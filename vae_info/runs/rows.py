@@ -25,7 +25,7 @@ COLUMNS = (
   'marginal',
   'architecture',
   'latent_size',
-  'noise',  # Standard deviation; PCA only.
+  'noise',  # Standard deviation; of a flow, the least over dimensions.
   'beta',
   'beta_trained',  # 'LOW:HIGH' for a multi-beta model.
   'seed',
