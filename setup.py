@@ -35,6 +35,7 @@ setuptools.setup(
     'numpy>=2.0',
     'scikit-learn>=1.5',
     'scipy>=1.13',
+    'threadpoolctl>=3.5',
     'tqdm>=4.66',
   ],
   extras_require={

@@ -74,7 +74,7 @@ def grid(
 
 
 def baselines(dataset: str, *tasks: str) -> tuple[Entry, ...]:
-  """Every baseline for each task: PCA once, the others with three seeds."""
+  """The paper's baselines for each task: PCA once, others with three seeds."""
   return tuple(
     Entry(
       {'dataset': dataset, 'task': task, 'baseline': baseline, 'seed': seed},
@@ -82,7 +82,20 @@ def baselines(dataset: str, *tasks: str) -> tuple[Entry, ...]:
     )
     for task in tasks
     for baseline in baseline_config.ALL
+    if baseline not in FEW_NATS
     for seed in ((0,) if baseline == 'pca' else SEEDS)
+  )
+
+
+def few_nats(dataset: str, *tasks: str) -> tuple[Entry, ...]:
+  """The baselines for low rates, for each task, with one seed."""
+  return tuple(
+    Entry(
+      {'dataset': dataset, 'task': task, 'baseline': baseline, 'seed': 0},
+      module=BASELINES,
+    )
+    for task in tasks
+    for baseline in FEW_NATS
   )
 
 
@@ -158,7 +171,9 @@ def points(
   )
 
 
+FEW_NATS = ('kmeans', 'kmeans_deskewed', 'pca_water_filled')
 DECONV, AUTO = DECODERS
+INVARIANT = 'deconvolutional_invariant'
 SEEDS = (0, 1, 2)
 # The rate then runs from a few nats to forty. Trained at one beta, an
 # autoregressive decoder ignores its code from a beta of about 0.7 on.
@@ -218,15 +233,19 @@ PAPER = {
 
 SWEEPS = {
   # Every combination of networks, in minutes; the numbers mean nothing.
-  'smoke': grid(
-    {'num_samples': 1, 'classifier_epochs': 1, 'classifier_batch_size': 500},
-    dataset='static_mnist',
-    encoder=configs.ENCODERS,
-    decoder=configs.DECODERS,
-    marginal=configs.MARGINALS,
-    latent_size=4,
-    batch_size=20,
-    steps=20,
+  'smoke': tuple(
+    entry
+    for encoder, decoder, marginal in configs.families()
+    for entry in grid(
+      {'num_samples': 1, 'classifier_epochs': 1, 'classifier_batch_size': 500},
+      dataset='static_mnist',
+      encoder=encoder,
+      decoder=decoder,
+      marginal=marginal,
+      latent_size=4,
+      batch_size=20,
+      steps=20,
+    )
   ),
   # The trainings on the bundled digits in plots/README.md.
   'readme': (
@@ -286,6 +305,29 @@ SWEEPS = {
   'flows': (
     *flows('binarized_mnist', 'digit'),
     *flows('omniglot', 'alphabet', 'character'),
+  ),
+  # Rates below ten nats: what is simple, and decoders that marginalise small
+  # transformations.
+  'low_rate': (
+    *grid(
+      decoder=INVARIANT,
+      marginal='vampprior',
+      beta=(3.0, 6.0),
+      precision='bfloat16',
+      seed=SEEDS,
+      **MNIST,
+    ),
+    *grid(
+      decoder=INVARIANT,
+      marginal='vampprior',
+      target_rate=5.0,
+      augmentation='affine',
+      precision='bfloat16',
+      seed=SEEDS,
+      **MNIST,
+    ),
+    *few_nats('binarized_mnist', 'digit'),
+    *few_nats('omniglot', 'alphabet', 'character'),
   ),
   # Trainings of `mnist_row`, and like ones of Lake's Omniglot, evaluated on all
   # tasks. A run that another sweep evaluated counts as done. `evaluate

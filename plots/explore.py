@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from plots import label_distortion, style, table, table_flags
-from plots.label_distortion import BASELINES, FLOWS
+from plots.baseline_lines import CLUSTERS, LINES
+from plots.flow_lines import FLOWS
+from plots.label_distortion import BASELINES
 from plots.panels import Panel
 from plots.table import Row
 from vae_info import cli
@@ -30,7 +32,8 @@ HELP = (
   'in both panels. Click one to highlight its whole run; Shift adds a run. '
   'Double-click to undo. A line joins the βs of one multi-beta model. '
   'Open markers: deconvolutional decoder. Ring: flow encoder. Dashed: random '
-  'discarding. Ticks: PCA. Grey lines: codes of a normalizing flow.'
+  'discarding. Ticks: PCA and k-means. Grey lines: codes of a normalizing '
+  'flow.'
 )
 STYLE = """
   body { font: 14px sans-serif; margin: 2em; max-width: 1100px; }
@@ -49,9 +52,17 @@ SHAPES = {
   'D': ('diamond', '◆'),
   'P': ('cross', '✚'),
 }
+# Baselines that have a rate, which are ticks, and their names.
+TICKS = {
+  'pca': 'PCA',
+  'pca_water_filled': 'PCA, water-filled',
+  'kmeans': 'k-means',
+  'kmeans_deskewed': 'k-means, deskewed',
+}
+NAMES = {method: name for method, (name, _) in BASELINES.items()} | TICKS
 BASELINE_COLOURS = {
   **{name: line['color'] for name, line in BASELINES.values()},
-  'PCA': style.GREEN,
+  **{name: LINES[method][1]['color'] for method, name in TICKS.items()},
   **{name: style.GREY for name, _ in FLOWS.values()},
   'random discard': style.BLACK,
 }
@@ -86,7 +97,7 @@ def record(row: Row, panel: str) -> dict:
     panel: Title of the panel that shows it.
   """
   is_vae = row.method == 'vae'
-  name = BASELINES.get(row.method, (row.method.upper(),))[0]
+  name = NAMES.get(row.method, row.method)
   if is_vae:
     family = style.family_name(row.decoder, row.marginal)
     family += f'; {row.encoder} encoder'
@@ -94,8 +105,10 @@ def record(row: Row, panel: str) -> dict:
     if row.method == 'flow':
       name = FLOWS.get(row.variant, (f'flow, {row.variant}',))[0]
     family = name
-    if row.method == 'pca':
+    if row.noise is not None and row.method != 'flow':
       family += f', {row.latent_size:g} dimensions, noise {row.noise:.3g}'
+    elif row.method in CLUSTERS:
+      family += f', {row.latent_size:g} clusters'
   beta = '' if row.beta is None else f'{row.beta:g}'
   if row.beta_trained:
     beta += f' (trained over {row.training})'
@@ -195,7 +208,7 @@ def chart(panels: Sequence[Panel]):
       scale=_scale(alt, f'{1.05 * max(vae[x] for vae in vaes)}'),
     )
     side = alt.layer(
-      *_baselines(alt, across, up, with_pca=x == 'rate'),
+      *_baselines(alt, across, up, [*TICKS] if x == 'rate' else CLUSTERS),
       *_vaes(alt, vaes, across, up, bright),
     )
     # The markers are the last layer: the reader selects among them.
@@ -284,8 +297,8 @@ def _tooltip(alt) -> list:
   ]
 
 
-def _baselines(alt, across, up, with_pca: bool) -> list:
-  """Layers: baselines as lines with names, PCA as ticks, discarding dashed."""
+def _baselines(alt, across, up, ticks: Sequence[str]) -> list:
+  """Layers: baselines as lines with names or ticks, discarding dashed."""
   rows = _rows(alt).transform_filter('baselines')
   colour = alt.Color(
     'line:N',
@@ -316,12 +329,11 @@ def _baselines(alt, across, up, with_pca: bool) -> list:
       for (name, _), dashes in zip(FLOWS.values(), FLOW_DASHES, strict=True)
     ),
   ]
-  if with_pca:  # PCA has a rate but no distortion.
-    layers.append(
-      rows.transform_filter("datum.is == 'pca'")
-      .mark_tick(thickness=2, size=8, clip=True)
-      .encode(x=across, y=up, color=colour, tooltip=_tooltip(alt))
-    )
+  layers.append(
+    rows.transform_filter(f'indexof({[*ticks]}, datum.is) >= 0')
+    .mark_tick(thickness=2, size=8, clip=True)
+    .encode(x=across, y=up, color=colour, tooltip=_tooltip(alt))
+  )
   return layers
 
 

@@ -4,8 +4,8 @@ The dashed black line discards at random from an optimal lossless code, which
 has R = H(X) - D. So C is H(Y) (1 - R / H(X)) on the left, and H(Y) D / H(X) on
 the right. No method can reach the shaded corner, where C < H(Y) - R. Baselines
 without a rate are horizontal lines; a band shows the spread of their seeds.
-PCA's line joins the best of all its sizes and noises. A line of a flow joins
-the levels of noise on its codes.
+Those of PCA and of k-means are in `baseline_lines`, and those of flows in
+`flow_lines`.
 
 #### References
 
@@ -14,7 +14,6 @@ compression. NeurIPS workshop on Bayesian Deep Learning, 2018.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import style
+from plots import baseline_lines, flow_lines, style
 from plots.panels import Panel, task_panels
 from plots.table import Row, column
 from vae_info import references
@@ -47,21 +46,6 @@ BASELINES: dict[str, tuple[str, style.Keywords]] = {
     {'color': style.GREEN, 'linestyle': (0, (2, 1)), 'linewidth': 1.4},
   ),
 }
-# The variants of a normalizing flow's codes -> name, and dashes.
-FLOWS: dict[str, tuple[str, Any]] = {
-  'all': ('flow, all dimensions', '-'),
-  'coarse': ('flow, coarse dimensions', (0, (5, 1.5))),
-  'untrained': ('flow, untrained', (0, (1, 1.2))),
-  'learned': ('flow, learned noise', (0, (5, 1.2, 1, 1.2))),
-}
-FLOW: style.Keywords = {
-  'color': style.GREY,
-  'linewidth': 1.1,
-  'marker': 'x',
-  'markersize': 2.6,
-  'zorder': 2.5,
-}
-PCA: style.Keywords = {'color': style.GREEN, 'linewidth': 1.2, 'zorder': 2}
 DISCARD: style.Keywords = {
   'color': style.BLACK,
   'linestyle': (0, (4, 2)),
@@ -94,6 +78,10 @@ METHODS = {
   ),
   'pca': ('latent_size', 'noise', 'rate', *LOSSES),
   'flow': ('variant', 'rate', 'rate_stderr', 'distortion', *LOSSES),
+  'pca_water_filled': ('latent_size', 'noise', 'rate', *LOSSES),
+  **dict.fromkeys(
+    baseline_lines.CLUSTERS, ('latent_size', 'rate', 'distortion', *LOSSES)
+  ),
   **dict.fromkeys(BASELINES, LOSSES),
 }
 
@@ -159,46 +147,12 @@ def _draw_row(left, right, panel):
     losses = references.random_discard(rates, entropy, input_entropy)
     for axes, places in ((left, rates), (right, input_entropy - rates)):
       axes.plot(places, losses, label='discard', zorder=2, **DISCARD)
-  pca = panel.of('pca')
-  if pca:
-    # Rounded, since rates that should be equal differ in their last digits.
-    rates = np.array([round(rate, 6) for rate in column(pca, 'rate')])
-    losses = np.array(column(pca, 'label_distortion'))
-    best = references.envelope(rates, losses)
-    left.plot(rates[best], losses[best], label='pca', **PCA)
   for axes, x in ((left, 'rate'), (right, 'distortion')):
+    baseline_lines.draw(axes, panel, x, 'label_distortion')
     _draw_baselines(axes, panel)
-    draw_flows(axes, panel.rows, x, 'label_distortion')
+    flow_lines.draw(axes, panel.rows, x, 'label_distortion')
     axes.axhline(entropy, **ENTROPY)
     style.draw_runs(axes, panel.rows, x, 'label_distortion')
-
-
-def flows(rows: Sequence[Row]) -> dict[str, list[Row]]:
-  """The rows of each variant of a flow's codes, in the order of their rate."""
-  found: dict[str, list[Row]] = {}
-  for row in sorted(rows, key=lambda row: row.rate or 0.0):
-    if row.method == 'flow':
-      found.setdefault(row.variant, []).append(row)
-  known = {name: found[name] for name in FLOWS if name in found}
-  return known | found
-
-
-def draw_flows(axes, rows: Sequence[Row], x: str, y: str) -> None:
-  """Draws a line for each variant of a flow's codes; `x`, `y` are columns."""
-  for variant, group in flows(rows).items():
-    _, dashes = FLOWS.get(variant, (variant, '-'))
-    label = f'flow {variant}'
-    places = column(group, x), column(group, y)
-    axes.plot(*places, label=label, linestyle=dashes, **FLOW)
-
-
-def flows_key(rows: Sequence[Row]) -> list[Line2D]:
-  """The entries of a key for the flows in `rows`."""
-  entries = []
-  for variant in flows(rows):
-    name, dashes = FLOWS.get(variant, (f'flow, {variant}', '-'))
-    entries.append(Line2D([], [], label=name, linestyle=dashes, **FLOW))
-  return entries
 
 
 def _draw_baselines(axes, panel):
@@ -271,13 +225,12 @@ def _finish(figure, grid, panels):
 
 
 def _lines_key(panels):
-  methods = {row.method for panel in panels for row in panel.rows}
+  rows = [row for panel in panels for row in panel.rows]
+  methods = {row.method for row in rows}
   entries: list[Artist] = []
   if any(panel.input_entropy is not None for panel in panels):
     entries.append(Line2D([], [], label='random discard', **DISCARD))
-  if 'pca' in methods:
-    entries.append(Line2D([], [], label='PCA with noise, the best', **PCA))
-  entries += flows_key([row for panel in panels for row in panel.rows])
+  entries += baseline_lines.key(rows) + flow_lines.key(rows)
   entries += [
     Line2D([], [], label=name, **line)
     for method, (name, line) in BASELINES.items()

@@ -24,7 +24,7 @@ class Pictures:
     rate: R, nats.
     components: Codes projected onto a plane, float `[N, 2]`.
     labels: Labels of the codes' images, int `[N]`.
-    images: Test images, uint8 `[M, H, W, C]`.
+    images: Test images, `[M, H, W, C]` in [0, 1].
     reconstructions: Reconstructions of `images`, float `[M, H, W, C]` in
       [0, 1]: probabilities of the pixels, or a sample if the decoder gives no
       probabilities of single pixels.

@@ -159,6 +159,7 @@ def draw(point: Rated, dataset: Dataset, task: str) -> Pictures:
     model = model.at(point.beta)
   labels = dataset.test.labels[task]
   shown = dataset.test.images[examples(labels, COLUMNS)]
+  largest = point.config.levels - 1
   seeds = [
     randomness.stateless_seed(point.config.seed, 'pictures', number)
     for number in range(4)
@@ -185,9 +186,9 @@ def draw(point: Rated, dataset: Dataset, task: str) -> Pictures:
     rate=point.rate,
     components=principal_components(codes),
     labels=labels[:CODES],
-    images=shown,
-    reconstructions=decoded[0].numpy(),
-    samples=decoded[1].numpy(),
+    images=shown / largest,
+    reconstructions=decoded[0].numpy() / largest,
+    samples=decoded[1].numpy() / largest,
   )
 
 

@@ -80,6 +80,7 @@ MARGINALS = {
 # Decoder -> its sign, its name, and the fill style of its markers.
 DECODERS = {
   'deconvolutional': (MINUS, 'deconvolutional', 'none'),
+  'deconvolutional_invariant': ('i', 'invariant', 'left'),
   'autoregressive': ('+', 'autoregressive', 'full'),
 }
 RING: Keywords = {

@@ -13,17 +13,16 @@ import pytest
 import tensorflow as tf
 from commands import FAST_CLASSIFIER, call, check_refusal, run, start
 
-from vae_info import baselines, config as configs, loop
+from vae_info import baselines, config as configs, early_stopping, loop
 from vae_info.baselines import (
   __main__ as command,
   codes,
-  early_stopping,
   methods,
   pca,
   random_encoders,
   supervised,
 )
-from vae_info.baselines.config import OPTIONS, BaselineConfig
+from vae_info.baselines.config import ALL, OPTIONS, BaselineConfig
 from vae_info.baselines.job import Job
 from vae_info.config import Config
 from vae_info.errors import Stopped, UserError
@@ -40,6 +39,8 @@ TINY = {
   'latent_size': 6,
   'pca_sizes': (3, 30),
   'pca_rates': (15 * math.log(2),),
+  'kmeans_clusters': (2, 5),
+  'kmeans_components': 8,
   'num_samples': 2,
   'depth': 2,
   'epochs': 2,
@@ -223,7 +224,7 @@ def runs(tiny, tmp_path_factory):
   assert 'best k' in output
   # The second call finds nothing to do.
   again = call('baselines', *command_line, dataset=tiny)
-  assert again.count('is finished') == len(OPTIONS)
+  assert again.count('is finished') == len(ALL)
   again = call('baselines', *command_line, '--task=quadrant', dataset=tiny)
   assert again == 'finished; next: python -m vae_info.results\n'
   made = [Run(path) for path in folder.iterdir()]
@@ -231,10 +232,12 @@ def runs(tiny, tmp_path_factory):
 
 
 @shares_runs
-@pytest.mark.parametrize('baseline', OPTIONS)
+@pytest.mark.parametrize('baseline', ALL)
 def test_rows_of_each_baseline(runs, baseline):
   rows = runs[baseline].rows
-  assert len(rows) == (2 if baseline == 'pca' else 1)
+  has_distortion = baseline.startswith('kmeans')
+  has_rate = has_distortion or baseline.startswith('pca')
+  assert len(rows) == (2 if baseline == 'pca' or has_distortion else 1)
   for row in rows:
     assert tuple(row) == COLUMNS
     assert row['run'] == runs[baseline].name
@@ -244,9 +247,10 @@ def test_rows_of_each_baseline(runs, baseline):
     assert 0 <= row['label_accuracy'] <= 1
     assert 1.3 < row['label_entropy'] <= math.log(4)
     assert row['input_entropy'] == 20.0
-    assert row['beta'] is row['encoder'] is row['distortion'] is None
-    assert (row['rate'] is None) == (baseline != 'pca')
-    assert (row['label_preference'] is None) == (baseline != 'pca')
+    assert row['beta'] is row['encoder'] is None
+    assert (row['distortion'] is not None) == has_distortion
+    assert (row['rate'] is not None) == has_rate
+    assert (row['label_preference'] is not None) == has_rate
 
 
 @shares_runs
@@ -267,7 +271,7 @@ def test_rows_are_gathered(runs, tmp_path):
   with open(tmp_path / 'r.csv', newline='') as file:
     rows = list(csv.DictReader(file))
   assert tuple(rows[0]) == COLUMNS
-  assert {row['method'] for row in rows} == set(OPTIONS)
+  assert {row['method'] for row in rows} == set(ALL)
   # `evaluate` ignores the run directories of baselines.
   errors = call('evaluate', f'--runs_dir={folder}', status=1)
   assert 'no finished run' in errors
@@ -321,11 +325,12 @@ def test_all_baselines_on_the_bundled_data(tmp_path):
   flags = (f'--runs_dir={tmp_path}', '--task=digit', *FAST_CLASSIFIER)
   flags += ('--pca_sizes=3,30', '--pca_rates=1,10.39720770839918')
   flags += ('--num_samples=1', '--depth=2', '--epochs=1', '--batch_size=1000')
+  flags += ('--kmeans_clusters=10',)
   assert 'best k' in run('baselines', '--baseline=all', *flags)
   run('results', f'--runs_dir={tmp_path}', f'--output={tmp_path}/r.csv')
   with open(tmp_path / 'r.csv', newline='') as file:
     rows = list(csv.DictReader(file))
-  assert len(rows) == len(OPTIONS) - 1 + 4
+  assert len(rows) == len(ALL) - 2 + 4 + 2
   for row in rows:
     assert float(row['label_entropy']) == pytest.approx(2.3008, abs=1e-4)
     assert float(row['label_distortion']) < 2.6
@@ -402,9 +407,9 @@ def test_search_evaluates_the_best_alone(tiny, tmp_path):
 def test_requests_become_configs():
   common = {'dataset': 'static_mnist', 'binarization': 'static', 'seed': 1}
   searched = [{'depth': depth} for depth in (1, 2)]
-  request = command.Request(tuple(OPTIONS), common, {'depth': 3}, searched)
+  request = command.Request(ALL, common, {'depth': 3}, searched)
   *others, networks = request.configs('digit')
-  assert [config.baseline for [config] in others] == list(OPTIONS)[:-1]
+  assert [config.baseline for [config] in others] == list(ALL)[:-1]
   assert [config.depth for config in networks] == [1, 2]
   assert all(config.seed == 1 for config in networks)
   # An unused option is an error only if a single baseline is requested.

@@ -213,7 +213,7 @@ def sampling():
   network = decoder.network.pixels
   codes = tf.random.stateless_normal([64, 64], [0, 0])
   context = decoder.network.context(codes)
-  uniforms = tf.random.stateless_uniform([64, 14, 14], [0, 1])
+  uniforms = tf.random.stateless_uniform([64, 7, 7, 4], [0, 1])
   cached = tf.function(network.sample)
   naive = tf.function(sample_by_full_passes)
   fast = seconds(lambda: cached(context, uniforms).numpy())

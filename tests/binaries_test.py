@@ -1,7 +1,6 @@
 """The real command lines, end to end, on tiny models and data."""
 
 import csv
-import itertools
 import json
 import re
 import shutil
@@ -81,9 +80,7 @@ def train_here(folder, digits, *words):
 @pytest.mark.slow
 @pytest.mark.parametrize(
   'encoder, decoder, marginal',
-  list(
-    itertools.product(configs.ENCODERS, configs.DECODERS, configs.MARGINALS)
-  ),
+  configs.families(),
 )
 def test_every_combination_reaches_the_table(
   tmp_path, digits, encoder, decoder, marginal

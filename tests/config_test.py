@@ -7,16 +7,16 @@ import pytest
 from vae_info import config as configs
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.networks import decoders, encoders, marginals
+from vae_info.networks import decoders, model
 from vae_info.runs import Run
 
 
 @pytest.mark.parametrize(
   'names, known',
   [
-    (configs.ENCODERS, encoders.ENCODERS),
+    (configs.ENCODERS, model.ENCODERS),
     (configs.DECODERS, decoders.DECODERS),
-    (configs.MARGINALS, marginals.MARGINALS),
+    (configs.MARGINALS, model.MARGINALS),
   ],
 )
 def test_names_are_those_of_the_classes(names, known):
@@ -26,7 +26,7 @@ def test_names_are_those_of_the_classes(names, known):
 @pytest.mark.parametrize(
   'changes, message',
   [
-    ({'decoder': 'foo'}, "'foo'; expected one of deconvolutional, autoreg"),
+    ({'decoder': 'foo'}, "'foo'; expected one of deconvolutional, decon"),
     ({'dataset': 'cifar'}, "unknown dataset 'cifar'; expected one of static"),
     ({'dataset': 'tfds:'}, 'sprites, tfds:NAME'),
     ({'binarization': 'x'}, 'expected one of static, dynamic, threshold'),
@@ -45,11 +45,26 @@ def test_names_are_those_of_the_classes(names, known):
     ({'batch_size': 0}, 'batch_size must be at least 1, got 0'),
     ({'latent_size': 0}, 'latent_size must be at least 1, got 0'),
     ({'free_nats': -1}, 'free_nats must be at least 0'),
+    (
+      {'encoder': 'categorical', 'marginal': 'gaussian'},
+      'need each other, got encoder categorical and marginal gaussian; leave',
+    ),
+    ({'marginal': 'categorical'}, 'need each other, got encoder conv'),
   ],
 )
 def test_what_cannot_be_is_refused(changes, message):
   with pytest.raises(UserError, match=message):
     Config(**changes)
+
+
+def test_the_encoder_implies_the_default_of_the_marginal():
+  assert Config().marginal == 'gaussian'
+  config = Config(encoder='categorical')
+  assert config.marginal == 'categorical'
+  assert configs.from_json(Config, configs.to_json(config)) == config
+  for own in ({'encoder': 'a:B'}, {'marginal': 'a:B'}):
+    assert Config(**({'encoder': 'categorical'} | own))
+  assert len(configs.families()) == len(configs.DECODERS) * (2 * 4 + 1)
 
 
 def test_every_attribute_is_in_the_name():
@@ -61,6 +76,7 @@ def test_every_attribute_is_in_the_name():
     'marginal': 'a.b:C',
     'architecture': 'paper',
     'precision': 'bfloat16',
+    'augmentation': 'affine',
     'lr_schedule': 'paper',
     'beta': 0.1,
     'steps': 7,

@@ -9,7 +9,13 @@ import tensorflow as tf
 from vae_info import randomness
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.networks import autoregressive, decoders, layers, pixel_cnn
+from vae_info.networks import (
+  autoregressive,
+  causal_stack,
+  decoders,
+  layers,
+  pixel_cnn,
+)
 
 
 def make():
@@ -32,7 +38,7 @@ def make_network(name):
   elif name == 'tiny_pixel_cnn':
     network = TinyPixelCnn('float32', make())
   else:
-    network = autoregressive.CausalStack(8, 3, 'float32', make())
+    network = causal_stack.CausalStack(8, 3, 'float32', make())
   # Moves the weights far from their start, where all outputs are near uniform.
   for number, variable in enumerate(network.trainable_variables):
     noise = tf.random.stateless_normal(variable.shape, [number, 2])
@@ -42,8 +48,8 @@ def make_network(name):
 
 def make_context(network, count, size):
   """A random context for `count` images of `size` x `size`."""
-  side = size // network.block
-  depth = 2 * network.width if network.block == 2 else 1
+  side = size // network.cell
+  depth = 5 * network.width if network.cell == 4 else 1
   return tf.random.stateless_normal([count, side, side, depth], [0, 3])
 
 
@@ -52,9 +58,8 @@ def every_image(size):
   return np.array(list(bits), np.float32).reshape([-1, size, size, 1])
 
 
-@pytest.mark.parametrize('size', [2, 4])
-def test_sixteen_and_65536_probabilities_sum_to_one(size):
-  network = make_network('causal_stack')
+def test_the_stacks_65536_probabilities_sum_to_one():
+  network, size = make_network('causal_stack'), 4
   context = make_context(network, 1, size)
   images = every_image(size)
   likelihood = autoregressive.AutoregressiveImage(
@@ -99,36 +104,37 @@ def test_bernoulli_probabilities_sum_to_one():
 @pytest.mark.parametrize('name', ['causal_stack', 'pixel_cnn'])
 def test_logits_see_earlier_pixels_and_no_later_ones(name):
   network = make_network(name)
-  side = 8
-  context = make_context(network, 1, side * network.block)
+  size = 16 if network.cell == 4 else 8
+  shape = autoregressive.grid(size, size, network.cell)
+  count, row = np.prod(shape), shape[1] * shape[2]
+  context = make_context(network, 1, size)
   generator = np.random.default_rng(0)
-  symbols = generator.integers(0, 2, [1, side, side]).astype(np.int32)
-  # There is one image for each position, and it is changed only there.
-  unchanged = np.tile(symbols, [side * side, 1, 1])
-  changed = unchanged.reshape(side * side, -1).copy()
+  symbols = generator.integers(0, 2, [1, *shape]).astype(np.int32)
+  # There is one image for each symbol, and it is changed only there.
+  unchanged = np.tile(symbols, [count, 1, 1, 1])
+  changed = unchanged.reshape(count, -1).copy()
   np.fill_diagonal(changed, 1 - np.diagonal(changed))
-  changed = changed.reshape(-1, side, side)
-  contexts = tf.repeat(context, side * side, axis=0)
+  changed = changed.reshape(-1, *shape)
+  contexts = tf.repeat(context, count, axis=0)
   # Both batches have the same size, since rounding depends on it.
   before, after = (
     network.logits(tf.constant(images), contexts).numpy()
     for images in (unchanged, changed)
   )
-  moved = np.abs(after - before).max(axis=-1).reshape(side * side, -1)
-  # moved[i, j] is the change of the logits at j if pixel i changes.
+  moved = np.abs(after - before).max(axis=-1).reshape(count, -1)
+  # moved[i, j] is the change of the logits at j if symbol i changes.
   np.testing.assert_allclose(np.tril(moved), np.zeros_like(moved), atol=1e-6)
-  for i in range(side * side):
-    row, column = divmod(i, side)
-    if column + 1 < side:
-      assert moved[i, i + 1] > 1e-4, 'the next pixel'
-    if row + 1 < side:
-      assert moved[i, i + side] > 1e-4, 'the pixel below'
+  for i in range(count):
+    if (i + 1) % row:
+      assert moved[i, i + 1] > 1e-4, 'the next symbol'
+    if i + row < count:
+      assert moved[i, i + row] > 1e-4, 'the symbol below'
 
 
 def test_cached_sampling_is_the_naive_loop():
   network = make_network('causal_stack')
   context = make_context(network, 5, 16)
-  uniforms = tf.random.stateless_uniform([5, 8, 8], [0, 4])
+  uniforms = tf.random.stateless_uniform([5, 4, 4, 4], [0, 4])
   cached = tf.function(network.sample)(context, uniforms)
   naive = tf.function(autoregressive.sample_by_full_passes)(
     network, context, uniforms
@@ -149,27 +155,28 @@ def test_the_papers_decoder_draws_within_a_graph():
 def test_samples_have_the_probabilities_that_log_prob_gives():
   network = make_network('causal_stack')
   likelihood = autoregressive.AutoregressiveImage(
-    network, make_context(network, 1, 2), (1,), (2, 2, 1)
+    network, make_context(network, 1, 4), (1,), (4, 4, 1)
   )
   count = 20_000
   samples = likelihood.sample(count, seed=[0, 5])
-  assert samples.shape == [count, 1, 2, 2, 1]
-  symbols = autoregressive.to_symbols(samples[:, 0], 2).numpy().reshape(-1)
-  observed = np.bincount(symbols, minlength=16) / count
-  every = autoregressive.to_images(tf.range(16)[:, None, None], 2)
-  expected = np.exp(likelihood.log_prob(every[:, None]).numpy()[:, 0])
-  stderr = np.sqrt(expected * (1 - expected) / count)
-  assert np.all(np.abs(observed - expected) < 4 * stderr + 1e-4)
+  assert samples.shape == [count, 1, 4, 4, 1]
+  symbols = autoregressive.to_symbols(samples[:, 0], 4)[:, 0, 0].numpy()
+  log_probs = likelihood.log_prob(every_image(4)[:, None]).numpy()[:, 0]
+  every = autoregressive.to_symbols(every_image(4), 4)[:, 0, 0].numpy()
+  # The first block, and the last: it depends on all others.
+  for block in (0, 3):
+    observed = np.bincount(symbols[:, block], minlength=16) / count
+    expected = np.bincount(every[:, block], np.exp(log_probs), minlength=16)
+    stderr = np.sqrt(expected * (1 - expected) / count)
+    assert np.all(np.abs(observed - expected) < 4 * stderr + 1e-4)
 
 
-@pytest.mark.parametrize('block', [1, 2])
-def test_symbols_and_images_are_inverses(block):
+@pytest.mark.parametrize('cell', [1, 2, 4])
+def test_symbols_and_images_are_inverses(cell):
   images = np.random.default_rng(0).integers(0, 2, [3, 4, 8, 1])
-  symbols = autoregressive.to_symbols(tf.constant(images), block)
-  assert symbols.shape == [3, 4 // block, 8 // block]
-  np.testing.assert_array_equal(
-    autoregressive.to_images(symbols, block), images
-  )
+  symbols = autoregressive.to_symbols(tf.constant(images), cell)
+  assert symbols.shape == [3, *autoregressive.grid(4, 8, cell)]
+  np.testing.assert_array_equal(autoregressive.to_images(symbols, cell), images)
 
 
 @pytest.mark.parametrize('architecture', ['compact', 'paper'])

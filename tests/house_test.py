@@ -14,22 +14,34 @@ ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ('vae_info', 'launch', 'plots')
 
 # What each room (part) of vae_info may import, besides itself.
-BASICS = {'errors', 'config', 'randomness'}
+BASICS = {'errors', 'config', 'randomness', 'clusters'}
 PAPER = {'objectives', 'references'}
-LEARNING = {'datasets', 'networks', 'runs', 'devices', 'loop'}
+LEARNING = {
+  'datasets',
+  'networks',
+  'runs',
+  'devices',
+  'loop',
+  'early_stopping',
+}
 ROOMS = {
   'errors': set(),
   'machine': set(),
   'randomness': set(),
+  'clusters': set(),
   'objectives': set(),
+  'augmentation': set(),
+  'neighbours': set(),
+  'multiplier': set(),
   'references': set(),
   'config': {'errors'},
   'datasets': {'errors', 'config'},
   'networks': BASICS,
   'runs': BASICS | {'machine', 'networks'},
   'devices': {'errors', 'machine'},
+  'early_stopping': set(),
   'loop': BASICS | {'runs', 'devices'},
-  'training': BASICS | PAPER | LEARNING,
+  'training': BASICS | PAPER | LEARNING | {'augmentation', 'multiplier'},
   'evaluation': BASICS | PAPER | LEARNING,
   'baselines': BASICS | PAPER | LEARNING | {'evaluation'},
   'examples': BASICS | PAPER | LEARNING | {'evaluation'},

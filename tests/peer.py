@@ -110,9 +110,13 @@ def describe(step, arrays: str, compiled: bool) -> torch_peer.Spec:
   described = weights.chain(decoder, codes)
   if config.decoder == 'autoregressive':
     causal = {
-      'first': weights.masked(stack.first),
+      'around': weights.masked(stack.around),
       'hidden': [weights.masked(layer) for layer in stack.hidden],
-      'out': weights.layer('dense', stack.out),
+      'within': weights.masked(stack.within),
+      **{
+        name: weights.layer('dense', getattr(stack, name))
+        for name in ('spread', 'mix', 'out')
+      },
     }
   np.savez(arrays, images=step.images, noise=noise_of(config), **weights.arrays)
   return torch_peer.Spec(
@@ -191,7 +195,7 @@ class _Weights:
     self.arrays[f'{number}'] = layer.kernel.numpy()
     self.arrays[f'{number}b'] = layer.bias.numpy()
     part = {'op': op, 'weights': number, 'outputs': layer.bias.shape[0]}
-    if op != 'dense':
+    if hasattr(layer, '_stride'):
       part['stride'] = layer._stride
     if op == 'conv':
       part['pads'] = [[0, 0], [0, 0]]
@@ -205,12 +209,15 @@ class _Weights:
     return part
 
   def masked(self, masked) -> dict:
-    """Describes a masked convolution of the causal stack."""
-    part = self.layer('masked', masked.conv)
-    kernel = masked.conv.kernel
-    mask = np.broadcast_to(masked.conv.mask, kernel.shape)
-    self.arrays[f'{part["weights"]}m'] = mask.copy()
-    return part | {'pads': [list(pad) for pad in masked._pads[1:3]]}
+    """Describes a masked layer of the causal stack."""
+    if hasattr(masked, 'conv'):
+      part, mask = self.layer('masked', masked.conv), masked.conv.mask
+      part['pads'] = [list(pad) for pad in masked.PADS[1:3]]
+    else:
+      part, mask = self.layer('masked_dense', masked), masked._mask
+    kernel = self.arrays[f'{part["weights"]}']
+    self.arrays[f'{part["weights"]}m'] = np.broadcast_to(mask, kernel.shape)
+    return part
 
 
 _BLOCKS = ('space_to_depth', 'depth_to_space')

@@ -95,6 +95,18 @@ class Masked(Layer):
     return functional.conv2d(x, self.kernel * self.mask, self.bias)
 
 
+class MaskedDense(Layer):
+  """`[N, H, W, inputs] -> [N, H, W, outputs]` without some connections."""
+
+  def __init__(self, build, part):
+    super().__init__(build, part)
+    mask = torch.from_numpy(build.arrays[f'{part["weights"]}m'])
+    self.register_buffer('mask', mask.T.contiguous())
+
+  def forward(self, x):
+    return functional.linear(x, self.kernel * self.mask, self.bias)
+
+
 class ConvTranspose(Layer):
   """A transposed convolution with 'SAME' padding."""
 
@@ -180,6 +192,7 @@ LAYERS = {
   'dense': Dense,
   'conv': Conv,
   'masked': Masked,
+  'masked_dense': MaskedDense,
   'conv_transpose': ConvTranspose,
   'residual': Residual,
 }
@@ -224,31 +237,37 @@ class Network(nn.Module):
     with torch.autocast('cpu', torch.bfloat16, self.half):
       x = self.decoder(codes)
       if self.causal is not None:
-        x = self.causal(images, x)
+        cells = space_to_depth(space_to_depth(images, 2), 2)
+        x = self.causal(cells, x)
     if self.causal is None:
       losses = functional.binary_cross_entropy_with_logits(
         x.float(), images, reduction='sum'
       )
     else:
-      bits = functional.pixel_unshuffle(images, 2).long()
-      places = torch.tensor([1, 2, 4, 8]).view(4, 1, 1)
-      symbols = (bits * places).sum(1)
+      bits = cells.permute(0, 2, 3, 1).reshape(-1, 4).long()
+      symbols = (bits * torch.tensor([1, 2, 4, 8])).sum(1)
       losses = functional.cross_entropy(x.float(), symbols, reduction='sum')
     return losses / len(images)
 
 
 class Causal(nn.Module):
-  """`autoregressive.CausalStack`: logits of 2x2 blocks, `[B, 16, H', W']`."""
+  """`causal_stack.CausalStack`: logits of 2x2 blocks, `[B H' W', 16]`."""
 
   def __init__(self, build, parts):
     super().__init__()
-    self.first = build.part(parts['first'])
     self.hidden = build.chain(parts['hidden'])
-    self.out = build.part(parts['out'])
+    for name in ('around', 'within', 'spread', 'mix', 'out'):
+      setattr(self, name, build.part(parts[name]))
 
-  def forward(self, images, context):
-    early, late = context.chunk(2, 1)
-    x = self.first(2.0 * functional.pixel_unshuffle(images, 2) - 1.0) + early
+  def forward(self, cells, context):
+    pixels = 2.0 * cells - 1.0
+    seen = self.around(pixels) + context
+    width = seen.shape[1] // 5
+    x, blocks = seen.split([width, 4 * width], 1)
     for layer in self.hidden:
       x = x + swish(layer(x))
-    return self.out(swish(x + late))
+    blocks = (blocks + self.spread(swish(x))).permute(0, 2, 3, 1)
+    blocks = blocks + self.within(pixels.permute(0, 2, 3, 1))
+    x = blocks.reshape(-1, width)
+    x = x + swish(self.mix(x))
+    return self.out(swish(x))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 import os
 import signal
 
@@ -11,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from vae_info import loop, training
-from vae_info.config import DECODERS, ENCODERS, MARGINALS, Config
+from vae_info.config import Config, families
 from vae_info.devices import get_strategy
 from vae_info.errors import Stopped, UserError
 from vae_info.loop import Execution, Schedule
@@ -69,7 +68,7 @@ SIMPLEST = ('conv', 'deconvolutional', 'gaussian', 1.0)
     *(
       pytest.param(*parts, marks=() if parts == SIMPLEST else pytest.mark.slow)
       for parts in (
-        *itertools.product(ENCODERS, DECODERS, MARGINALS, [1.0]),
+        *((*parts, 1.0) for parts in families()),
         ('iaf', 'autoregressive', 'vampprior', '0.1:10'),
         ('conv', 'deconvolutional', 'mixture', '0.1:10'),
       )

@@ -21,12 +21,14 @@ DATASETS = (
   'sprites',
 )
 BINARY_DATASETS = ('static_mnist', 'binarized_mnist', 'sprites')
-BINARIZATIONS = ('static', 'dynamic', 'threshold')
+BINARIZATIONS = ('static', 'dynamic', 'threshold', 'none')
 # A test compares these with the dicts that hold the classes.
-ENCODERS = ('conv', 'iaf')
-DECODERS = ('deconvolutional', 'autoregressive')
-MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior')
+ENCODERS = ('conv', 'iaf', 'categorical')
+DECODERS = ('deconvolutional', 'deconvolutional_invariant', 'autoregressive')
+MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior', 'categorical')
+CATEGORICAL = 'categorical'  # The encoder and the marginal of one-hot codes.
 ARCHITECTURES = ('compact', 'paper')
+AUGMENTATIONS = ('affine',)
 PRECISIONS = ('float32', 'bfloat16')
 LR_SCHEDULES = ('cosine', 'paper')
 # Families of c(y|z), by the units of their hidden layers.
@@ -97,6 +99,8 @@ def _network(default: str, what: str, names: tuple[str, ...]):
     f'{what}: {", ".join(names)}, or package.module:ClassName for a class of '
     'your own.'
   )
+  if not default:
+    text += ' The default is gaussian, and categorical for that encoder.'
   return option(default, text)
 
 
@@ -121,20 +125,26 @@ class Config:
     'static',
     'How intensities become pixels 0 and 1: "static" draws each pixel '
     'once; "dynamic" draws training images again for each step; "threshold" '
-    'gives 1 above 0.5. static_mnist, binarized_mnist and sprites are already '
-    'binary and take only "static".',
+    'gives 1 above 0.5; "none" models the values 0 to 255 themselves, in all '
+    'channels. static_mnist, binarized_mnist and sprites are already binary '
+    'and take only "static".',
     BINARIZATIONS,
   )
   encoder: str = _network('conv', 'Encoder p(z|x)', ENCODERS)
   decoder: str = _network('deconvolutional', 'Decoder d(x|z)', DECODERS)
-  marginal: str = _network('gaussian', 'Marginal m(z)', MARGINALS)
+  # The default is filled in.
+  marginal: str = _network('', 'Marginal m(z)', MARGINALS)
   architecture: str = option(
     'compact',
     'Size of the networks: "compact" suits a CPU; "paper" follows Alemi et '
     'al. (2018).',
     ARCHITECTURES,
   )
-  latent_size: int = option(64, 'Dimensions of the code.', bounds=AT_LEAST_ONE)
+  latent_size: int = option(
+    64,
+    'Dimensions of the code; of a categorical encoder, its classes.',
+    bounds=AT_LEAST_ONE,
+  )
   beta: float | BetaRange = option(
     1.0,
     'Weight of the rate: the loss is D + beta R, in nats. LOW:HIGH trains one '
@@ -150,6 +160,12 @@ class Config:
     0.0,
     'The loss does not penalise a rate below this, in nats per image.',
     bounds=NOT_NEGATIVE,
+  )
+  target_rate: float | None = option(
+    None,
+    'Adapts beta until the rate is this, in nats per image; --beta is then the '
+    'beta of the first step.',
+    bounds=POSITIVE,
   )
   learning_rate: float | None = option(
     None,
@@ -173,6 +189,13 @@ class Config:
     'to 0.',
     LR_SCHEDULES,
   )
+  augmentation: str | None = option(
+    None,
+    'What the encoder sees of a training image; the decoder explains the image '
+    'as it is. "affine": turned, sheared, scaled and shifted at random. The '
+    'default is the image as it is.',
+    AUGMENTATIONS,
+  )
   batch_size: int = option(
     100, 'Images in one step, over all devices together.', bounds=AT_LEAST_ONE
   )
@@ -189,6 +212,12 @@ class Config:
     'Training steps, instead of --epochs.',
     bounds=POSITIVE,
   )
+  early_stopping: int = option(
+    0,
+    'Epochs without a lower D + beta R on validation images after which a '
+    'training ends; the best weights are kept. 0 trains to the end.',
+    bounds=NOT_NEGATIVE,
+  )
   seed: int = option(0, 'Seed of all random draws.', bounds=NOT_NEGATIVE)
   precision: str = option(
     'float32',
@@ -201,6 +230,9 @@ class Config:
     object.__setattr__(self, 'beta', parse_beta(self.beta))
     check_fields(self)
     check_data(self.dataset, self.binarization)
+    if not self.marginal:
+      marginal = CATEGORICAL if self.encoder == CATEGORICAL else MARGINALS[0]
+      object.__setattr__(self, 'marginal', marginal)
     for part, names in (
       ('encoder', ENCODERS),
       ('decoder', DECODERS),
@@ -209,8 +241,16 @@ class Config:
       value = getattr(self, part)
       if ':' not in value:
         _check_choice(part, value, (*names, 'package.module:ClassName'))
+    if not go_together(self.encoder, self.marginal):
+      raise UserError(
+        'the categorical encoder and the categorical marginal need each other, '
+        f'got encoder {self.encoder} and marginal {self.marginal}; leave out '
+        '--marginal'
+      )
     if self.beta_range and self.free_nats:
       raise UserError('free_nats needs one beta instead of a range')
+    if self.target_rate is not None:
+      self._check_target_rate()
     if self.epochs is not None and self.steps is not None:
       raise UserError('give epochs or steps, not both')
     if self.epochs is None and self.steps is None:
@@ -225,10 +265,25 @@ class Config:
       decay = DEFAULT_WEIGHT_DECAYS[self.architecture]
       object.__setattr__(self, 'weight_decay', decay)
 
+  def _check_target_rate(self):
+    """Raises `UserError` if another field decides on beta too."""
+    if self.beta_range:
+      raise UserError('target_rate needs one first beta instead of a range')
+    for name in ('free_nats', 'kl_annealing_epochs', 'early_stopping'):
+      if getattr(self, name):
+        raise UserError(f'target_rate adapts beta; leave {name} out')
+    if not self.beta:
+      raise UserError('target_rate needs a first beta above 0')
+
   @property
   def beta_range(self) -> BetaRange | None:
     """The range of a multi-beta model; None for a single beta."""
     return self.beta if isinstance(self.beta, BetaRange) else None
+
+  @property
+  def levels(self) -> int:
+    """The number of values of a pixel: 2, or 256."""
+    return levels(self.binarization)
 
   @property
   def run_name(self) -> str:
@@ -263,6 +318,26 @@ FAMILY = (
   'beta',
   'seed',
 )
+
+
+def go_together(encoder: str, marginal: str) -> bool:
+  """Whether an encoder and a marginal have the same kind of codes.
+
+  Of a class of the user's own this is not known, and counts as true.
+  """
+  own = ':' in encoder or ':' in marginal
+  return own or (encoder == CATEGORICAL) == (marginal == CATEGORICAL)
+
+
+def families() -> list[tuple[str, str, str]]:
+  """Every (encoder, decoder, marginal) of built-in networks."""
+  return [
+    (encoder, decoder, marginal)
+    for encoder in ENCODERS
+    for decoder in DECODERS
+    for marginal in MARGINALS
+    if go_together(encoder, marginal)
+  ]
 
 
 def directory_name(parts: Sequence[str]) -> str:
@@ -323,6 +398,11 @@ def differences(found, wanted) -> list[str]:
     for name in names
     if getattr(found, name) != getattr(wanted, name)
   ]
+
+
+def levels(binarization: str) -> int:
+  """The number of values of a pixel in a channel: 256 for 'none', else 2."""
+  return 256 if binarization == 'none' else 2
 
 
 def check_data(dataset: str, binarization: str) -> None:

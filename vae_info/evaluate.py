@@ -14,6 +14,7 @@ This prints R, D and C of validation images, and writes only classifiers.
 """
 
 import dataclasses
+import math
 import sys
 
 from absl import app, flags
@@ -101,7 +102,7 @@ def main(argv):
       return
   else:
     runs = [Run(open_path(FLAGS.run))]
-  rows, details, status = [], [], 0
+  rows, details, sizes, status = [], [], {}, 0
   for number, run in enumerate(runs, 1):
     print(f'evaluating {run} ({number} of {len(runs)})', flush=True)
     try:
@@ -111,23 +112,40 @@ def main(argv):
       meant = FLAGS.run is not None or run.config.beta_range
       betas = chosen.betas if meant else None
       rows += evaluation.run(run, dataclasses.replace(chosen, betas=betas))
+      sizes[run.name] = math.prod(run.facts['train_images'][1:])
       details += [detail | {'run': run.name} for detail in run.details]
     except UserError as error:  # Go on with the other runs.
       print(f'error: {error}', file=sys.stderr)
       status = error.status
   if rows:
-    print(f'nats per {chosen.split} image, mean ± standard error:')
-    print(tables.table(rows))
-    bounds = tables.bounds_table(rows, details)
-    if bounds:
-      print(f'\nbounds in nats per {chosen.split} image, ± standard error:')
-      print(bounds)
+    _show(rows, details, sizes, chosen.split)
+  if status:
+    sys.exit(status)
+
+
+def _show(rows, details, sizes, split) -> None:
+  """Prints the tables, and what is doubtful.
+
+  Args:
+    rows: Rows of one evaluation, or of several.
+    details: Their details, as `rows.bounds_table` takes them.
+    sizes: The dimensions of the images, by the name of the run.
+    split: The images that were evaluated.
+  """
+  print(f'nats per {split} image, mean ± standard error:')
+  print(tables.table(rows))
+  bits = tables.bits_table(rows, sizes)
+  if bits:
+    print(f'\nbits per dimension of {split} images:')
+    print(bits)
+  bounds = tables.bounds_table(rows, details)
+  if bounds:
+    print(f'\nbounds in nats per {split} image, ± standard error:')
+    print(bounds)
   for row in rows:
     for doubt in tables.doubts(row):
       where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
       print(f'doubtful: {where}: {doubt}')
-  if status:
-    sys.exit(status)
 
 
 if __name__ == '__main__':

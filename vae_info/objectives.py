@@ -83,6 +83,42 @@ def rate_and_distortion(
   return rates, distortion(images, model.decoder(codes))
 
 
+def enumerated_rate_and_distortion(
+  encoding: tfd.Distribution,
+  marginal: tfd.Distribution,
+  log_likelihoods: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Rates and distortions of images, as sums over all classes of a code.
+
+  They are the means of `rate_and_distortion` over codes drawn from `encoding`.
+
+  Args:
+    encoding: p(k|x), a `tfd.OneHotCategorical` of batch `[B]`, event `[K]`.
+    marginal: m(k), batch `[]` or `[B]`, event `[K]`.
+    log_likelihoods: ln d(x|k) of the images, nats, `[B, K]`.
+
+  Returns:
+    (rates, distortions), nats, `[B]` each.
+  """
+  log_probs = _log_probs_of_classes(encoding)
+  probs = tf.exp(log_probs)
+  log_ratios = log_probs - _log_probs_of_classes(marginal)
+  rates = tf.reduce_sum(probs * log_ratios, axis=-1)
+  return rates, -tf.reduce_sum(probs * log_likelihoods, axis=-1)
+
+
+def _log_probs_of_classes(distribution):
+  """ln of the probability of each one-hot code, `[..., K]`."""
+  if isinstance(distribution, tfd.OneHotCategorical):
+    return tf.nn.log_softmax(distribution.logits_parameter())
+  classes = distribution.event_shape[0]
+  codes = tf.eye(classes)
+  for _ in distribution.batch_shape:
+    codes = codes[:, None]
+  log_probs = distribution.log_prob(codes)  # Classes come first.
+  return tf.transpose(log_probs)
+
+
 def loss(
   rates: tf.Tensor,
   distortions: tf.Tensor,

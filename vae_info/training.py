@@ -6,6 +6,8 @@ In a multi-beta model each image of a step has a beta of its own; see
 """
 
 import contextlib
+import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +15,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import loop, objectives, randomness
+from vae_info import augmentation, loop, objectives, randomness
 from vae_info.config import Config
-from vae_info.datasets import Dataset
+from vae_info.datasets import Dataset, memory
+from vae_info.early_stopping import Best
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
-from vae_info.networks import conditioning, model as models
+from vae_info.multiplier import Multiplier
+from vae_info.networks import conditioning, enumeration, model as models
 from vae_info.runs import Run, provenance
 from vae_info.runs.interruption import Signals
 from vae_info.runs.progress import Progress
@@ -54,9 +58,10 @@ def train(
   with run.lock(), Signals() as signals:
     if run.finished:
       return  # Another process finished it just before it was locked here.
-    state = _train_to_the_end(config, dataset, run, execution, signals)
+    state, found = _train_to_the_end(config, dataset, run, execution, signals)
     run.finish(
-      {
+      found
+      | {
         'step': state.step,
         'train_images': list(dataset.train.images.shape),
         'train_seconds': round(float(state.seconds.numpy()), 1),
@@ -75,20 +80,41 @@ def _train_to_the_end(
   run: Run,
   execution: Execution,
   signals: Signals,
-) -> State:
-  """Does the work of `train` while the run is locked."""
+) -> tuple[State, dict[str, float]]:
+  """Does the work of `train` while the run is locked.
+
+  Returns:
+    The state, and facts that the training found: with a target rate, `beta`.
+  """
   schedule = Schedule.of(config, len(dataset.train.images))
   with execution.strategy.scope():
     model = models.build(config, dataset.train.images)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
-    # A variable, so that each device has a copy.
-    images = tf.Variable(_pixels(config, dataset), trainable=False)
-  state = State(run.checkpoints, model, optimizer)
-  steps = make_steps(config, model, optimizer, images, execution)
+    images = _on_devices(_pixels(config, dataset), execution)
+    multiplier = make_multiplier(config)
+  best = Best(model, config.early_stopping) if config.early_stopping else None
+  more: dict[str, Any] = {'best': best} if best else {}
+  if multiplier:
+    more['multiplier'] = multiplier
+  state = State(run.checkpoints, model, optimizer, **more)
+  steps = make_steps(config, model, optimizer, images, execution, multiplier)
   with _Observer(config, run, schedule, state.step) as observer:
     observer.picture(model, dataset)
+    if best:
+      observer.stop_early(best, model, dataset)
     loop.take(state, schedule, execution, steps, observer, signals)
-  return state
+  if best:
+    best.restore(model)
+    state.save()
+  return state, {'beta': multiplier.beta} if multiplier else {}
+
+
+def make_multiplier(config: Config) -> Multiplier | None:
+  """The state of an adapted beta; None if the config gives beta."""
+  if config.target_rate is None:
+    return None
+  assert isinstance(config.beta, float)  # The config refuses a range.
+  return Multiplier(config.beta, config.target_rate)
 
 
 def _pixels(config: Config, dataset: Dataset) -> np.ndarray:
@@ -103,10 +129,16 @@ def _pixels(config: Config, dataset: Dataset) -> np.ndarray:
   return dataset.train_intensities
 
 
-class _Observer(contextlib.ExitStack):
-  """Shows the progress of a training on the terminal and in TensorBoard."""
+def _on_devices(images: np.ndarray, execution: Execution):
+  """A variable, so that each device has a copy; on one CPU without a copy."""
+  devices = execution.strategy.extended.worker_devices
+  one_cpu = len(devices) == 1 and 'CPU' in devices[0]
+  shared = memory.as_tensor(images) if one_cpu else None
+  return tf.Variable(images, trainable=False) if shared is None else shared
 
-  by_epoch = False
+
+class _Observer(contextlib.ExitStack):
+  """Shows the progress of a training, and may end it by early stopping."""
 
   def __init__(self, config: Config, run: Run, schedule: Schedule, step: int):
     super().__init__()
@@ -115,14 +147,28 @@ class _Observer(contextlib.ExitStack):
       Progress(run, config.batch_size, step, schedule.total)
     )
     self._writer = Writer(run, step, schedule.total)
+    self.by_epoch = config.early_stopping > 0
+    self._best = None
 
   def picture(self, model: models.Model, dataset: Dataset) -> None:
     """Gives the writer a model and the test images to picture."""
+    # D + R in nats over this is bits per dimension.
+    self._bits = math.log(2.0) * math.prod(dataset.image_shape)
     self._writer.picture(
       # A multi-beta model is pictured at the middle of its range.
       model.at(conditioning.middle(self._config)),
       dataset.test.images,
       self._config.seed,
+      self._config.levels,
+    )
+
+  def stop_early(
+    self, best: Best, model: models.Model, dataset: Dataset
+  ) -> None:
+    """Lets validation images end the training."""
+    self._best, self._model = best, model
+    self._validate = make_validation(
+      self._config, model, dataset.validation.images
     )
 
   def after_call(
@@ -131,10 +177,19 @@ class _Observer(contextlib.ExitStack):
     config, images = self._config, len(values['rate']) * self._config.batch_size
     scalars = {name: value.mean() for name, value in values.items()}
     text = f'R {scalars["rate"]:.2f}  D {scalars["distortion"]:.2f}'
-    if not config.beta_range:  # Else the means are over betas too.
+    if config.target_rate is not None:
+      text += f'  beta {scalars["beta"]:.3g}'
+    elif not config.beta_range:  # Else the means are over betas too.
       loss = scalars['distortion'] + config.beta * scalars['rate']
       scalars['loss'] = loss
       text += f'  loss {loss:.2f}'
+    if self._best and not step % self._schedule.per_epoch:
+      scalars['validation_loss'] = loss = self._validate()
+      self._best.update(self._model, loss)
+      text += f'  on validation images {loss:.2f}'
+    if config.levels > 2:
+      both = scalars['distortion'] + scalars['rate']
+      text += f'  {both / self._bits:.3f} bits/dim'
     scalars['learning_rate'] = self._schedule.rate(step)
     scalars['images_per_second'] = images / seconds
     self._progress.update(step, text)
@@ -150,7 +205,7 @@ class _Observer(contextlib.ExitStack):
     self._progress.report()
 
   def enough(self) -> bool:
-    return False
+    return self._best is not None and self._best.enough
 
 
 def make_steps(
@@ -159,6 +214,7 @@ def make_steps(
   optimizer,
   images: tf.Variable,
   execution: Execution,
+  multiplier: Multiplier | None = None,
 ) -> loop.Steps:
   """Compiles many steps into one call.
 
@@ -169,11 +225,13 @@ def make_steps(
     images: The training split on the device, uint8 `[N, H, W, 1]`: 0 and 1, or
       intensities 0 to 255 if the config's binarization is dynamic.
     execution: The strategy, and whether XLA compiles the step.
+    multiplier: Of a config with a target rate; made by `make_multiplier` in
+      the strategy's scope.
 
   Returns:
     A function of the first step's number, int32, and of the rows of
     `Schedule.order`, `[K, batch_size]`. It returns 'rate' and 'distortion' of
-    each step, nats, `[K]`.
+    each step, nats, `[K]`; with a multiplier 'beta' too.
 
   Raises:
     UserError: The batch cannot be split evenly over devices and betas.
@@ -189,8 +247,11 @@ def make_steps(
       f'{config.marginal} allows {betas} betas in a step, which {replicas} '
       f'devices and a batch_size of {config.batch_size} cannot share evenly'
     )
-  step = make_replica_step(config, model, optimizer, images, execution)
-  return loop.many_steps(step, SCALARS, config.batch_size, execution)
+  step = make_replica_step(
+    config, model, optimizer, images, execution, multiplier
+  )
+  names = (*SCALARS, 'beta') if multiplier else SCALARS
+  return loop.many_steps(step, names, config.batch_size, execution)
 
 
 def make_replica_step(
@@ -199,6 +260,7 @@ def make_replica_step(
   optimizer,
   images: tf.Variable,
   execution: Execution,
+  multiplier: Multiplier | None = None,
 ) -> loop.Step:
   """One step, as each replica takes it in `strategy.run`.
 
@@ -226,22 +288,69 @@ def make_replica_step(
       rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
       # 2. The loss. In a multi-beta model each image has a beta and a weight.
-      beta: Any = config.beta
-      weights = None
-      if config.beta_range:
-        beta, weights = betas, conditioning.weights(betas)
+      beta, weights = _betas_and_weights(config, betas)
       beta *= _annealing(config, schedule, step)
-      if config.free_nats:
-        # The rate of the whole batch decides, for all replicas alike.
-        whole = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
-        beta *= tf.cast(whole > config.free_nats, tf.float32)
+      if multiplier or config.free_nats:
+        beta = _beta_of_rate(config, beta, rate, multiplier)
       loss = objectives.loss(rates, distortions, beta, weights) / replicas
     # 3. Gradients, summed over replicas.
     decay = schedule.rate(step) * config.weight_decay
     update(optimizer, variables, tape.gradient(loss, variables), decay)
-    return {'rate': rate, 'distortion': distortion}
+    scalars = {'rate': rate, 'distortion': distortion}
+    return scalars | ({'beta': beta} if multiplier else {})
 
   return replica_step
+
+
+def _betas_and_weights(config, betas) -> tuple[Any, tf.Tensor | None]:
+  """The loss's beta, and weights of images in a multi-beta model."""
+  if config.beta_range:
+    return betas, conditioning.weights(betas)
+  return config.beta, None
+
+
+def make_validation(
+  config: Config, model: models.Model, images: np.ndarray
+) -> Callable[[], float]:
+  """Makes a function that computes the loss on validation images.
+
+  It draws the same betas and codes each time. So the values of two epochs
+  differ by the weights alone.
+
+  Args:
+    config: What is trained; an annealing of beta does not count here.
+    model: Made by `model.build`.
+    images: uint8 `[N, H, W, 1]`, 0 and 1. Of the last batch only what is
+      whole counts.
+
+  Returns:
+    A function that returns nats per image, weighted in a multi-beta model.
+  """
+  # Validation images stay as they are.
+  fixed = dataclasses.replace(config, augmentation=None)
+  if config.binarization == 'dynamic':
+    fixed = dataclasses.replace(fixed, binarization='static')
+  size, count = config.batch_size, max(1, len(images) // config.batch_size)
+  forward = _make_forward(fixed, model, tf.constant(images), shares=1)
+
+  @tf.function
+  def loss(batch):
+    indices = tf.range(batch * size, (batch + 1) * size) % len(images)
+    rates, distortions, betas = forward(batch, indices, 0)
+    beta, weights = _betas_and_weights(config, betas)
+    return objectives.loss(rates, distortions, beta, weights)
+
+  return lambda: float(np.mean([loss(tf.constant(i)) for i in range(count)]))
+
+
+def _beta_of_rate(config, beta, rate, multiplier):
+  """The beta of a step, where the rate of its batch decides on it."""
+  # The rate of the whole batch decides, for all replicas alike.
+  context = tf.distribute.get_replica_context()
+  whole = context.all_reduce(tf.distribute.ReduceOp.MEAN, rate)
+  if multiplier:
+    return multiplier.follow(whole)
+  return beta * tf.cast(whole > config.free_nats, tf.float32)
 
 
 def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -250,7 +359,10 @@ def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def _make_forward(
-  config: Config, model: models.Model, images: tf.Variable, shares: int
+  config: Config,
+  model: models.Model,
+  images: tf.Variable | tf.Tensor,
+  shares: int,
 ) -> Callable:
   """Makes a function that takes one of `shares` shares of a batch.
 
@@ -277,8 +389,20 @@ def _make_forward(
       log_betas = part(_draw_log_betas(config, model, step), share)
       distinct = model.betas_in_a_batch or config.batch_size
       networks = model.for_batch(log_betas, max(1, distinct // shares))
-    # 2. Codes.
-    encoding = networks.encoder(batch)
+    # 2. Codes; if they are classes, sums over all of them replace draws.
+    seen = batch
+    if config.augmentation:
+      seed = randomness.stateless_seed(config.seed, 'augmentation', step)
+      seen = augmentation.affine(batch, seed, share, shares)
+    encoding = networks.encoder(seen)
+    if isinstance(encoding, tfd.OneHotCategorical):
+      log_likelihoods = enumeration.log_probs(
+        networks.decoder, batch, encoding.event_shape[0], shares
+      )
+      rates, distortions = objectives.enumerated_rate_and_distortion(
+        encoding, networks.marginal(), log_likelihoods
+      )
+      return rates, distortions, tf.exp(log_betas)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
     codes, draw = encoding.sample(shares, seed=seed), share
     if not isinstance(encoding, tfd.TransformedDistribution):

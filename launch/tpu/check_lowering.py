@@ -16,7 +16,6 @@ launch/README.md shows how to make a virtual environment for it.
 """
 
 import importlib.metadata
-import itertools
 import os
 import sys
 import time
@@ -106,9 +105,7 @@ def main(argv: list[str]) -> None:
     ) from error
   print(f'tensorflow-tpu {version}, {FLAGS.architecture}, {FLAGS.precision}')
   failed = 0
-  for encoder, decoder, marginal in itertools.product(
-    configs.ENCODERS, configs.DECODERS, configs.MARGINALS
-  ):
+  for encoder, decoder, marginal in configs.families():
     name = f'{encoder} {decoder} {marginal}'
     config = Config(
       encoder=encoder,

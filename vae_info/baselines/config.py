@@ -17,6 +17,7 @@ from vae_info.config import (
   check_data,
   check_fields,
   directory_name,
+  levels,
   option,
 )
 from vae_info.errors import UserError
@@ -27,12 +28,16 @@ _CLASSIFIER = (
   'classifier_epochs',
   'classifier_batch_size',
 )
+_KMEANS = ('kmeans_clusters', 'kmeans_components')
 # Baseline -> its options. The quick baselines come first.
 OPTIONS = {
   'random_dense': (*_CLASSIFIER, 'latent_size'),
   'random_conv': (*_CLASSIFIER, 'latent_size', 'architecture'),
   'supervised_simple': (*_CLASSIFIER, 'early_stopping'),
   'pca': (*_CLASSIFIER, 'pca_sizes', 'pca_rates', 'num_samples'),
+  'pca_water_filled': (*_CLASSIFIER, 'pca_rates', 'num_samples'),
+  'kmeans': (*_CLASSIFIER, *_KMEANS),
+  'kmeans_deskewed': (*_CLASSIFIER, *_KMEANS),
   'supervised_complex': (
     'classifier_hidden',
     'depth',
@@ -59,6 +64,8 @@ ALL = tuple(name for name in OPTIONS if name != 'flow')
 # 15 ln 2 is the rate of 30 dimensions whose noise has the variance of the data.
 PCA_SIZES = (5, 10, 20, 30, 42, 60, 90, 120)
 PCA_RATES = (0.5, 1.0, 2.0, 4.0, 7.0, 15 * math.log(2), 16.0, 28.0, 50.0, 100.0)
+# About evenly spaced in the logarithm.
+CLUSTERS = (2, 4, 7, 13, 25, 46, 87, 162, 304, 570, 1068, 2000)
 # For a task with many classes, whose classifiers take four times as long.
 FEW_PCA_SIZES = (10, 20, 42, 90)
 FEW_PCA_RATES = (0.5, 2.0, 7.0, 16.0, 40.0, 100.0)
@@ -135,6 +142,16 @@ class BaselineConfig:
     'from k and the rate. The default is '
     f'{",".join(f"{rate:.4g}" for rate in PCA_RATES)}, and fewer for the task '
     '"character".',
+  )
+  kmeans_clusters: tuple[int, ...] = _option(
+    CLUSTERS,
+    'Numbers of clusters of k-means, separated by commas; each gives a row. '
+    f'The default is {",".join(map(str, CLUSTERS))}.',
+  )
+  kmeans_components: int = _option(
+    40,
+    'Principal components in which k-means measures distances. The default is '
+    '40.',
   )
   num_samples: int = _option(
     4,
@@ -218,6 +235,11 @@ class BaselineConfig:
   def _default(self, field: dataclasses.Field) -> Any:
     default = field.metadata['default']
     return default(self) if callable(default) else default
+
+  @property
+  def levels(self) -> int:
+    """The number of values of a pixel: 2, or 256."""
+    return levels(self.binarization)
 
   @property
   def run_name(self) -> str:

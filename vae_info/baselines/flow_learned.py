@@ -135,12 +135,17 @@ def _bounds(job, model, means, level, found):
     gaussians = Gaussians(
       means[name], np.broadcast_to(scales, means[name].shape)
     )
-    labels = job.labels(getattr(data, name))
+    labels = {job.config.task: job.labels(getattr(data, name))}
     log_marginals = gaussians.log_prob(noisy) - rates
     encodings[name] = bounds.Encodings(gaussians, noisy, labels, log_marginals)
+  classes = {job.config.task: job.num_classes}
   information = bounds.measure(
-    **encodings, num_classes=job.num_classes, seed=seed
-  )
+    encodings['train'],
+    encodings['validation'],
+    encodings['test'],
+    classes,
+    seed,
+  )[job.config.task]
   validation, _ = flow_rows.label_losses(
     job, classifier, seen['validation'], 'validation'
   )

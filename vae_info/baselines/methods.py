@@ -2,7 +2,14 @@
 
 import dataclasses
 
-from vae_info.baselines import flow, pca, random_encoders, supervised
+from vae_info.baselines import (
+  flow,
+  kmeans,
+  pca,
+  random_encoders,
+  supervised,
+  water_filling,
+)
 from vae_info.baselines.job import Job
 from vae_info.runs import provenance
 
@@ -12,6 +19,9 @@ METHODS = {
   'random_conv': random_encoders.fit,
   'supervised_simple': random_encoders.fit,
   'pca': pca.fit,
+  'pca_water_filled': water_filling.fit,
+  'kmeans': kmeans.fit,
+  'kmeans_deskewed': kmeans.fit,
   'supervised_complex': supervised.fit,
   'flow': flow.fit,
 }

@@ -16,19 +16,15 @@ of a plain VAE, m(z) = Normal(0, I). On the training images it is above R.
 scikit-learn computes the principal components.
 """
 
-import json
-import time
-
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info import references
-from vae_info.baselines import codes
+from vae_info.baselines import codes, parts
 from vae_info.baselines.job import Job
 from vae_info.errors import UserError
 from vae_info.evaluation import estimates
-from vae_info.runs.paths import write_atomically
 
 tfd = tfp.distributions
 
@@ -41,6 +37,7 @@ class Whitening(tf.Module):
   Attributes:
     size: k. It is less than requested if fewer directions of the data have any
       variance.
+    variances: Variance of the data along each component, float64 `[k]`.
   """
 
   def __init__(self, inputs: np.ndarray, size: int):
@@ -54,7 +51,8 @@ class Whitening(tf.Module):
     )
     variances = fitted.explained_variance_
     self.size = int(np.sum(variances > 1e-6 * variances[0]))
-    scales = np.sqrt(variances[: self.size])
+    self.variances = variances[: self.size]
+    scales = np.sqrt(self.variances)
     matrix = fitted.components_[: self.size].T / scales
     self._mean = tf.constant(fitted.mean_, tf.float32)
     self._matrix = tf.constant(matrix, tf.float32)
@@ -170,27 +168,13 @@ def fit(job: Job) -> list[dict]:
   rows = []
   for number, size in enumerate(noises, 1):
     encoders = [PcaEncoder(whitening, size, noise) for noise in noises[size]]
-    title = f'{size} dimensions ({number} of {len(noises)})'
-    rows += _kept_or_fitted(job, encoders, title)
+    rows += parts.kept_or_made(
+      job,
+      str(size),
+      f'{size} dimensions ({number} of {len(noises)}): {len(encoders)} noises',
+      lambda encoders=encoders: _fit_size(job, encoders),
+    )
   print(summary(rows), flush=True)
-  return rows
-
-
-def _kept_or_fitted(job, encoders, title):
-  """Returns the rows of one size, from their file if there is one."""
-  path = job.run.path / 'parts' / f'{encoders[0].size}.json'
-  try:
-    return json.loads(path.read_text())
-  except (FileNotFoundError, ValueError):
-    pass  # Not made yet, or damaged.
-  started = time.monotonic()
-  rows = _fit_size(job, encoders)
-  seconds = time.monotonic() - started
-  for row in rows:
-    row['train_seconds'] = round(seconds / len(rows), 1)
-  path.parent.mkdir(exist_ok=True)
-  write_atomically(path, json.dumps(rows, indent=2) + '\n')
-  print(f'{title}: {len(rows)} noises, {seconds:.0f} s', flush=True)
   return rows
 
 

@@ -23,9 +23,9 @@ import tensorflow_probability as tfp
 from vae_info import objectives, randomness
 from vae_info.baselines import codes
 from vae_info.baselines.config import BaselineConfig
-from vae_info.baselines.early_stopping import Best
 from vae_info.baselines.job import Job
 from vae_info.config import Config
+from vae_info.early_stopping import Best
 from vae_info.evaluation import classifiers
 from vae_info.networks import encoders, layers
 
@@ -44,9 +44,12 @@ class Deterministic(tf.Module):
     return tfd.Independent(tfd.Deterministic(parameters), 1)
 
 
-def pixels(images: tf.Tensor) -> tf.Tensor:
-  """Maps `[B, H, W, 1]` of 0 and 1 to `[B, H W]` of -1 and 1."""
-  return tf.reshape(2.0 * images - 1.0, [-1, np.prod(images.shape[1:])])
+def pixels(levels: int = 2):
+  """A function: `[B, H, W, C]`, 0 to levels - 1 -> `[B, H W C]`, -1 to 1."""
+  factor = 2.0 / (levels - 1)
+  return lambda images: tf.reshape(
+    factor * images - 1.0, [-1, np.prod(images.shape[1:])]
+  )
 
 
 def random_network(config: BaselineConfig, image_shape: tuple[int, int, int]):
@@ -54,11 +57,16 @@ def random_network(config: BaselineConfig, image_shape: tuple[int, int, int]):
   make = layers.Make(randomness.generator(config.seed, config.baseline))
   units = config.latent_size
   if config.baseline == 'random_conv':
-    encoder_config = Config(architecture=config.architecture, latent_size=units)
+    encoder_config = Config(
+      dataset=config.dataset,
+      binarization=config.binarization,
+      architecture=config.architecture,
+      latent_size=units,
+    )
     encoder = encoders.ConvEncoder(encoder_config, image_shape, make)
     return lambda images: tf.split(encoder.parameters(images), 2, axis=-1)[0]
   return layers.Chain(
-    pixels,
+    pixels(config.levels),
     make.dense(int(np.prod(image_shape)), units),
     tf.nn.elu,
     make.dense(units, units),
@@ -95,7 +103,7 @@ def fit(job: Job) -> list[dict]:
   started = time.monotonic()
   images = job.dataset.train.images
   if job.config.baseline == 'supervised_simple':
-    encoder = Deterministic(pixels)
+    encoder = Deterministic(pixels(job.config.levels))
     train = codes.encode(encoder, images)
   else:
     encoder, train = random_encoder(job.config, images)

@@ -19,9 +19,9 @@ import tensorflow_probability as tfp
 
 from vae_info import loop, objectives, randomness
 from vae_info.baselines.config import BaselineConfig
-from vae_info.baselines.early_stopping import Best
 from vae_info.baselines.job import Job
 from vae_info.datasets import Dataset, Split
+from vae_info.early_stopping import Best
 from vae_info.evaluation import classifiers, estimates
 from vae_info.networks import layers
 from vae_info.runs import Run, directory
@@ -59,6 +59,7 @@ class Network(tf.Module):
       features + given, num_classes, config.classifier_hidden, rng
     )
     self._dropout = config.dropout
+    self._largest = config.levels - 1
 
   def logits(
     self,
@@ -75,7 +76,7 @@ class Network(tf.Module):
       dtype: Number format in which the network computes.
       given: What is known beside the images, float32 `[B, G]` each.
     """
-    x = tf.cast(2.0 * images - 1.0, dtype)
+    x = tf.cast((2.0 / self._largest) * images - 1.0, dtype)
     for number, layer in enumerate(self.convolutions, 1):
       x = tf.nn.relu(layer(x))
       if number in (3, 5):

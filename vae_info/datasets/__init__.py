@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_info.config import check_data
+from vae_info.config import check_data, levels
 from vae_info.datasets import (
   binarize,
   binarized_mnist,
@@ -40,7 +40,8 @@ class Split:
   """Examples of one split.
 
   Attributes:
-    images: uint8 `[N, H, W, 1]`, each pixel 0 or 1.
+    images: uint8 `[N, H, W, C]`. Each pixel is 0 or 1, and C is 1; with the
+      binarization `none`, values are 0 to 255 and C is 1 to 4.
     labels: Task name -> int32 `[N]`, each in `[0, num_classes[task])`.
     given: Task name -> what a classifier of the task is given beside the code,
       float32 `[N, G]` each. Most tasks have none. C then bounds the information
@@ -72,6 +73,7 @@ class Dataset:
       in `MORE_TASKS`.
     shared: Tasks whose classifiers share a trunk if all of these tasks are
       evaluated together.
+    levels: The number of values of a pixel in a channel: 2, or 256.
   """
 
   name: str
@@ -84,6 +86,7 @@ class Dataset:
   train_intensities: np.ndarray | None = None
   default_tasks: Sequence[str] = ()
   shared: Sequence[str] = ()
+  levels: int = 2
 
   def __post_init__(self):
     if not self.default_tasks:
@@ -160,7 +163,7 @@ def load(
       default is TFDS_DATA_DIR, or else ~/tensorflow_datasets.
     cache_dir: Folder that caches arrays computed from the data. The default is
       `vae_info` in XDG_CACHE_HOME, or else in ~/.cache.
-    binarization: How intensities become 0 and 1; see `binarize.py`.
+    binarization: How intensities become 0 and 1, or stay; see `binarize.py`.
 
   Returns:
     The `Dataset`.
@@ -243,14 +246,14 @@ def _load_intensities(name, data_dir, cache_dir, binarization):
   num_classes, given, shared = omniglot.NUM_CLASSES, {}, ()
   if name == 'omniglot':
     splits = omniglot.read(data_dir)
-    if binarization != 'threshold':  # A threshold changes H(X).
+    if binarization in ('static', 'dynamic'):  # Others have another H(X).
       entropy, source = OMNIGLOT_ENTROPY
   elif name == 'omniglot_lake':
     splits = omniglot_lake.read(data_dir, cache_dir)
     num_classes, given = omniglot_lake.NUM_CLASSES, omniglot_lake.GIVEN
   else:
     splits, num_classes = tfds_images.read(
-      name.removeprefix('tfds:'), data_dir, cache_dir
+      name.removeprefix('tfds:'), data_dir, cache_dir, binarization == 'none'
     )
     # Yes-or-no features come by the dozen: CelebA has 40.
     shared = [task for task, classes in num_classes.items() if classes == 2]
@@ -274,6 +277,7 @@ def _load_intensities(name, data_dir, cache_dir, binarization):
       splits['train'][0] if binarization == 'dynamic' else None
     ),
     shared=shared,
+    levels=levels(binarization),
     **parts,
   )
 
@@ -284,9 +288,10 @@ def _check_split(dataset: Dataset, name: str) -> None:
   images, where = split.images, f'{name} of {dataset.name}'
   if len(images) == 0:
     raise UserError(f'{where} has no images')
-  if images.dtype != np.uint8 or images.ndim != 4 or images.max() > 1:
+  largest = dataset.levels - 1
+  if images.dtype != np.uint8 or images.ndim != 4 or images.max() > largest:
     raise UserError(
-      f'{where}: images should be uint8 [N, H, W, 1] of 0 and 1, found '
+      f'{where}: images should be uint8 [N, H, W, C] of 0 to {largest}, found '
       f'{images.dtype} {list(images.shape)} up to {images.max()}'
     )
   for task, classes in dataset.num_classes.items():

@@ -1,8 +1,9 @@
-"""Converts intensities (uint8, 0..255) to binary images (uint8, 0 and 1).
+"""Converts intensities (uint8, 0..255) to images of 0 and 1, or keeps them.
 
     static      each pixel is drawn once as Bernoulli(intensity / 255)
     dynamic     the same, but each step draws its training images again
     threshold   each pixel is 1 if its intensity is above 1/2
+    none        the intensities themselves
 
 Validation and test images never change, and are the same for `static` and
 `dynamic`. `training.py` makes the draws of each step.
@@ -38,13 +39,15 @@ def threshold(intensities: np.ndarray) -> np.ndarray:
 def split_images(
   intensities: np.ndarray, split: str, binarization: str
 ) -> np.ndarray:
-  """Returns the binary images of one split, uint8 `[N, H, W, 1]`.
+  """Returns the images of one split, uint8 `[N, H, W, C]`.
 
   Args:
-    intensities: uint8 `[N, H, W, 1]`, 0..255.
+    intensities: uint8 `[N, H, W, C]`, 0..255; C is 1 unless they stay.
     split: Name of the split, a key of `SEEDS`.
-    binarization: `static`, `dynamic` or `threshold`.
+    binarization: `static`, `dynamic`, `threshold` or `none`.
   """
+  if binarization == 'none':
+    return intensities
   if binarization == 'threshold':
     return threshold(intensities)
   return binarize(intensities, SEEDS[split])

@@ -19,6 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from absl import logging
 
+from vae_info.datasets import memory
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -78,7 +80,7 @@ def _read(path: pathlib.Path, key: str) -> Arrays | None:
   try:
     with np.load(path) as file:
       # Reading verifies the checksum of each array.
-      arrays = {name: file[name] for name in file.files}
+      arrays = {name: memory.read_member(file, name) for name in file.files}
     if str(arrays.pop('key')) == key:
       return arrays
     reason = 'it has another key'

@@ -151,6 +151,12 @@ def _parse_part(path, content, prefix):
   return intensities, target.argmax(0), characters.astype(np.int64)
 
 
+def shuffled(count: int, seed: int) -> np.ndarray:
+  """The order of `count` examples after a shuffle, int `[count]`."""
+  rng = np.random.Generator(np.random.Philox(key=seed))
+  return rng.permutation(count)
+
+
 def hold_out(
   examples: tuple[np.ndarray, dict[str, np.ndarray]], count: int, seed: int
 ) -> tuple:
@@ -165,9 +171,7 @@ def hold_out(
     Two tuples like `examples`: the other examples, and the last `count`.
   """
   images, labels = examples
-  rng = np.random.Generator(np.random.Philox(key=seed))
-  order = rng.permutation(len(images))
-  parts = np.split(order, [len(images) - count])
+  parts = np.split(shuffled(len(images), seed), [len(images) - count])
   return tuple(
     (images[rows], {task: values[rows] for task, values in labels.items()})
     for rows in parts

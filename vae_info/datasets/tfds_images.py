@@ -4,8 +4,11 @@ NAME is the name of a builder, with its config if it has one ('emnist/letters').
 The data set must have a feature `image`:
 
 - Colours become one channel, their Rec. 601 luma. An alpha channel is dropped.
+  With the binarization `none`, all channels stay as they are.
 - Height and width are resized up to the next multiple of 4.
-- Images without a common size become 64x64.
+- Images without a common size become 64x64. With the binarization `none`, so
+  does the central square of images that are larger, if their height or width is
+  no multiple of 4 (CelebA has 218x178).
 
 Each task is a feature with labels, and has the feature's name. These features
 are every ClassLabel and every yes-or-no feature, also within other features
@@ -21,19 +24,26 @@ The splits are those of TensorFlow Datasets, if it has them:
 - Images are taken from `train` at random, with a fixed seed.
 """
 
-import numpy as np
+import dataclasses
 
-from vae_info.datasets import cache, omniglot, tfds_source
+import numpy as np
+from absl import logging
+
+from vae_info.datasets import cache, memory, omniglot, tfds_source
 from vae_info.errors import UserError
 
 MULTIPLE = 4  # Of height and width, as the networks need it.
 SIDE = 64  # Height and width of images without a common size.
+MAX_CHANNELS = 4  # That the binarization `none` keeps.
 SPLIT_SEED = 0
 VERSION = 1  # Of the cached arrays; a new number recomputes them.
 
 
 def read(
-  name: str, data_dir: str | None, cache_dir: str | None
+  name: str,
+  data_dir: str | None,
+  cache_dir: str | None,
+  channels: bool = False,
 ) -> tuple[omniglot.Splits, dict[str, int]]:
   """Returns splits like those of `omniglot.read`, and task -> classes.
 
@@ -41,9 +51,11 @@ def read(
     name: Name of a builder.
     data_dir: Folder of the data; see `tfds_source.data_folder` for None.
     cache_dir: Folder of the cache; see `cache.folder` for None.
+    channels: Whether images keep their channels. Otherwise they become grey.
 
   Raises:
-    UserError: Data are missing or damaged, or have no images or no labels.
+    UserError: Data are missing or damaged, or have no images or no labels. Or
+      they have more channels or bits than can be kept.
   """
   builder = tfds_source.find(name, data_dir)
   features = builder.info.features
@@ -56,24 +68,32 @@ def read(
     raise UserError(
       f'tfds:{name} has no labels among its features: {", ".join(features)}'
     )
-  files = tfds_source.fingerprint(builder)
-
-  def make():
-    return _decode(builder, tasks)
-
-  if files:
-    key = {'version': VERSION, 'name': name, 'files': files}
-    stem = f'tfds-{name.replace("/", "-").replace(":", "-")}'
-    arrays = cache.load_or_make(cache_dir, stem, key, make)
-  else:
-    arrays = make()  # Without files, the cache has no key.
-  splits = _unpack(arrays)
+  plan = _Plan.of(name, features['image'], channels)
+  if plan.note:
+    logging.warning('%s', plan.note)
+  splits = _unpack(_read(name, builder, tasks, plan, cache_dir))
   if 'test' not in splits and 'validation' in splits:
     splits['test'] = splits.pop('validation')
   for number, split in enumerate(('test', 'validation')):
     if split not in splits:
       splits[split] = _take_from_train(splits, SPLIT_SEED + number)
   return _with_classes(name, splits, tasks)
+
+
+def _read(name, builder, tasks, plan, cache_dir):
+  """The arrays of `_decode`, from the cache if possible."""
+  files = tfds_source.fingerprint(builder)
+
+  def make():
+    return _decode(builder, tasks, plan)
+
+  if not files:
+    return make()  # Without files, the cache has no key.
+  key = {'version': VERSION, 'name': name, 'files': files}
+  if plan.channels:
+    key['channels'] = VERSION
+  stem = f'tfds-{name.replace("/", "-").replace(":", "-")}'
+  return cache.load_or_make(cache_dir, stem, key, make)
 
 
 def label_features(features) -> dict[str, tuple[tuple[str, ...], int | None]]:
@@ -142,16 +162,107 @@ def to_intensities(image, shape: tuple[int, ...]):
   return tf.cast(image, tf.uint8), valid
 
 
-def _decode(builder, tasks):
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+  """How images of a data set are converted.
+
+  Attributes:
+    shape: Height and width of the result.
+    channels: Whether they keep their channels.
+    square: Whether only their central square is used.
+    note: What the user should know, in one line; '' for nothing.
+  """
+
+  shape: tuple[int, int]
+  channels: bool = False
+  square: bool = False
+  note: str = ''
+
+  @classmethod
+  def of(cls, name: str, feature, channels: bool) -> '_Plan':
+    """The plan for a feature of TensorFlow Datasets.
+
+    Raises:
+      UserError: It has more channels or bits than can be kept.
+    """
+    height, width, depth = feature.shape
+    known = None not in (height, width)
+    fits = known and not (height % MULTIPLE or width % MULTIPLE)
+    square = channels and known and not fits and max(height, width) > SIDE
+    shape = (SIDE, SIDE)
+    if known and not square:
+      shape = tuple(-(-x // MULTIPLE) * MULTIPLE for x in (height, width))
+    notes = []
+    if not channels and depth and depth >= 3:
+      notes.append(
+        f'images of {depth} channels are turned to grey; --binarization=none '
+        'keeps them'
+      )
+    if channels:
+      _check_channels(name, depth, np.dtype(feature.np_dtype))
+      if not fits:
+        size = f'{height} x {width}' if known else 'several sizes'
+        what = 'the central squares of images' if square else 'images'
+        notes.append(
+          f'{what} of {size} are resized to {shape[0]} x {shape[1]}, since '
+          f'height and width must be multiples of {MULTIPLE}'
+        )
+    note = '; '.join(notes)
+    return cls(shape, channels, square, f'tfds:{name}: {note}' if note else '')
+
+
+def _check_channels(name, depth, dtype):
+  """Raises `UserError` unless these channels of these bits can be kept."""
+  if depth is None or depth > MAX_CHANNELS:
+    raise UserError(
+      f'tfds:{name} has images of {depth or "an unknown number of"} channels; '
+      f'--binarization=none takes 1 to {MAX_CHANNELS}, the others turn them to '
+      'grey'
+    )
+  if np.issubdtype(dtype, np.integer) and dtype != np.uint8:
+    raise UserError(
+      f'tfds:{name} has images of {8 * dtype.itemsize} bits ({dtype}); '
+      '--binarization=none takes 8 bits, the others take any'
+    )
+
+
+def to_levels(image, plan: _Plan):
+  """Converts one image to 8-bit values in all channels.
+
+  Args:
+    image: A tensor `[H, W, C]`: uint8, or floats from 0 to 1.
+    plan: How to convert it.
+
+  Returns:
+    uint8 `[*plan.shape, C]`, and a boolean: whether all pixels were in range.
+  """
+  import tensorflow as tf
+
+  valid = tf.constant(True)
+  if image.dtype.is_floating:
+    valid = tf.reduce_all((image >= 0.0) & (image <= 1.0))
+    image = 255.0 * tf.cast(image, tf.float32)
+  if plan.square:
+    height, width = image.shape[:2]
+    side = min(height, width)
+    image = tf.image.crop_to_bounding_box(
+      image, (height - side) // 2, (width - side) // 2, side, side
+    )
+  if tuple(image.shape[:2]) != plan.shape:
+    image = tf.image.resize(image, plan.shape, antialias=True)
+  if image.dtype.is_floating:
+    image = tf.clip_by_value(tf.round(image), 0.0, 255.0)
+  return tf.cast(image, tf.uint8), valid
+
+
+def _decode(builder, tasks, plan):
   """Reads every split that is used, as flat arrays for the cache."""
-  height, width, _ = builder.info.features['image'].shape
-  shape = tuple(
-    SIDE if None in (height, width) else -(-side // MULTIPLE) * MULTIPLE
-    for side in (height, width)
-  )
 
   def convert(example):
-    image, valid = to_intensities(example['image'], shape)
+    if plan.channels:
+      image, valid = to_levels(example['image'], plan)
+    else:
+      image, valid = to_intensities(example['image'], plan.shape)
     converted = {'image': image, 'valid': valid}
     for task, (path, _) in tasks.items():
       value = example
@@ -201,7 +312,16 @@ def _take_from_train(splits, seed):
   count = len(splits['train'][0]) // 5
   if 'test' in splits:
     count = min(count, len(splits['test'][0]))
-  splits['train'], taken = omniglot.hold_out(splits['train'], count, seed)
+  # As `omniglot.hold_out` does it, but in place.
+  images, labels = splits['train']
+  order = omniglot.shuffled(len(images), seed)
+  memory.shuffle(images, order)
+  labels = {task: values[order] for task, values in labels.items()}
+  kept = len(images) - count
+  splits['train'], taken = (
+    (images[rows], {task: values[rows] for task, values in labels.items()})
+    for rows in (slice(kept), slice(kept, None))
+  )
   return taken
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vae_info.datasets import cache
+from vae_info.datasets import cache, memory
 from vae_info.errors import UserError
 
 BATCH_SIZE = 500
@@ -99,7 +99,7 @@ def read(builder, split: str, convert: Callable[[dict], dict]) -> cache.Arrays:
   try:
     examples = builder.as_dataset(split=split, shuffle_files=False)
     examples = examples.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
-    batches = []
+    stack = _Stack(expected)
     with tqdm.tqdm(
       desc=f'reading {builder.name} {split}',
       total=expected,
@@ -108,7 +108,7 @@ def read(builder, split: str, convert: Callable[[dict], dict]) -> cache.Arrays:
       disable=not sys.stderr.isatty(),
     ) as bar:
       for batch in examples.batch(BATCH_SIZE).as_numpy_iterator():
-        batches.append(batch)
+        stack.add(batch)
         bar.update(len(next(iter(batch.values()))))
   except (tf.errors.OpError, OSError, ValueError, AssertionError) as error:
     reason = str(error).strip().split('\n')[0][:200]
@@ -116,14 +116,39 @@ def read(builder, split: str, convert: Callable[[dict], dict]) -> cache.Arrays:
       f'cannot read {split} of {builder.name} in {builder.data_path}: '
       f'{reason}; delete that folder to prepare it again'
     ) from error
-  arrays = {
-    name: np.concatenate([batch[name] for batch in batches])
-    for name in (batches[0] if batches else {})
-  }
-  found = len(next(iter(arrays.values()))) if arrays else 0
+  found = stack.found
   if found == 0 or expected not in (None, found):
     raise UserError(
       f'{split} of {builder.name} in {builder.data_path} has {found} examples, '
       f'expected {expected or "some"}; delete that folder to prepare it again'
     )
-  return arrays
+  return stack.arrays()
+
+
+class _Stack:
+  """Joins batches of arrays. If their length is known, they are copied once."""
+
+  def __init__(self, expected: int | None):
+    self.found = 0
+    self._expected = expected
+    self._whole: cache.Arrays = {}
+    self._batches: list[cache.Arrays] = []
+
+  def add(self, batch: cache.Arrays) -> None:
+    count = len(next(iter(batch.values())))
+    end = self.found + count
+    if self._expected is None:
+      self._batches.append(batch)
+    elif end <= self._expected:
+      for name, values in batch.items():
+        if name not in self._whole:
+          shape = (self._expected, *values.shape[1:])
+          self._whole[name] = memory.empty(shape, values.dtype)
+        self._whole[name][self.found : end] = values
+    self.found = end
+
+  def arrays(self) -> cache.Arrays:
+    return self._whole or {
+      name: np.concatenate([batch[name] for batch in self._batches])
+      for name in self._batches[0]
+    }

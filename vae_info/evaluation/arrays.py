@@ -280,12 +280,33 @@ def evaluate(
     'device': provenance.device(),
     'version': provenance.version(),
   }
-  rows = [facts | _row(checked, task, settings) for task in checked.labels]
+  found = _bounds(checked, settings.seed)
+  rows = [
+    facts | _row(checked, task, found.get(task), settings)
+    for task in checked.labels
+  ]
   return [{key: row.get(key) for key in tables.COLUMNS} for row in rows]
 
 
-def _row(checked, task, settings):
-  """The columns of one task."""
+def _bounds(checked, seed) -> dict[str, bounds.Information]:
+  """Task -> its bounds; {} without a density."""
+  if checked.gaussians is None:
+    return {}
+  splits = []
+  for name in SPLITS:
+    part = checked.part(name)
+    labels = {task: values[part] for task, values in checked.labels.items()}
+    splits.append(
+      bounds.Encodings(checked.gaussians[part], checked.codes[part], labels)
+    )
+  classes = {
+    task: int(values.max()) + 1 for task, values in checked.labels.items()
+  }
+  return bounds.measure(*splits, num_classes=classes, seed=seed)
+
+
+def _row(checked, task, found, settings):
+  """The columns of one task, whose bounds are `found`."""
   labels = checked.labels[task]
   classes = int(labels.max()) + 1
   parts = {name: checked.part(name) for name in SPLITS}
@@ -297,13 +318,6 @@ def _row(checked, task, settings):
     checked.draw, train, checked.codes.shape[1], classes
   )
   [classifier] = classifiers.fit_together([examples], settings, task)
-  found = None
-  if checked.gaussians is not None:
-    each = [
-      bounds.Encodings(checked.gaussians[p], checked.codes[p], labels[p])
-      for p in parts.values()
-    ]
-    found = bounds.measure(*each, num_classes=classes, seed=settings.seed)
   some = parts['validation'][: bounds.ROWS]
   labelled = least.Labelled(
     checked.draw,

@@ -20,8 +20,8 @@ import numpy as np
 from vae_info import randomness
 from vae_info.evaluation import information, mixtures
 from vae_info.evaluation.information import Bound
-from vae_info.evaluation.mixtures import GaussianMixture
-from vae_info.evaluation.pairwise import Gaussians, Kernel, LogSums, log_sums
+from vae_info.evaluation.pairwise import Gaussians, Kernel
+from vae_info.evaluation.sums import LogSums, log_sums
 
 ROWS = 2_500  # Validation codes for choosing; each is paired with all images.
 BANDWIDTHS = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0)  # Times the encoder's variance.
@@ -41,14 +41,14 @@ class Encodings:
   Attributes:
     gaussians: p(z|x), before any flow.
     codes: One draw for each image, before any flow, float `[N, L]`.
-    labels: Of one task, integers `[N]`.
+    labels: Of each task, by its name, integers `[N]`.
     log_marginals: ln of the density of `codes` that m(z) gives, nats, `[N]`,
       with the flow's volume change; None without a marginal.
   """
 
   gaussians: Gaussians
   codes: np.ndarray
-  labels: np.ndarray
+  labels: Mapping[str, np.ndarray]
   log_marginals: np.ndarray | None = None
 
   def __len__(self):
@@ -59,23 +59,23 @@ class Encodings:
     return Encodings(
       self.gaussians[chosen],
       self.codes[chosen],
-      self.labels[chosen],
+      {task: labels[chosen] for task, labels in self.labels.items()},
       None if marginals is None else marginals[chosen],
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-  """A tempered bound: the exponent, and the share in the reference.
+  """A tempered bound: the kernel, and the share in the reference.
 
   Attributes:
-    alpha: The exponent.
+    kernel: p(z|x)^alpha, or another kernel in its place.
     share: The share of the mixed density in b.
     constant: Added to ln of the mixed density's part, nats.
     expected: The bound and its error, from validation images.
   """
 
-  alpha: float
+  kernel: Kernel
   share: float
   constant: float
   expected: tuple[float, float]
@@ -86,10 +86,10 @@ class Choice:
     """ln b(z), nats, `[n]`.
 
     Args:
-      log_powers: ln of the mean of p(z|x)^alpha over training images, `[n]`.
+      log_powers: ln of the mean of the kernel over training images, `[n]`.
       log_densities: ln of the mixed density, `[n]`.
     """
-    other = self.alpha * log_densities + self.constant
+    other = self.kernel.power * log_densities + self.constant
     if self.share == 1.0:
       return other
     return np.logaddexp(
@@ -103,17 +103,25 @@ class Against:
 
   Attributes:
     encodings: The images.
-    refitted: The marginal refitted to the codes of training images.
+    task: The labels that are used.
+    log_refitted: ln of the density of the codes that the marginal refitted to
+      codes of training images gives, nats, `[n]`.
     kernels: Kernels of the sums; bandwidths come first.
     sums: Sums over training images.
     priors: Frequency of each class among training images, `[C]`.
   """
 
   encodings: Encodings
-  refitted: GaussianMixture
+  task: str
+  log_refitted: np.ndarray
   kernels: Sequence[Kernel]
   sums: LogSums
   priors: np.ndarray
+
+  @property
+  def labels(self) -> np.ndarray:
+    """Integers `[n]`."""
+    return self.encodings.labels[self.task]
 
   def averages(self, kernel: Kernel, own: bool = False) -> np.ndarray:
     """ln of the mean of a kernel over training images, `[n]`.
@@ -125,12 +133,12 @@ class Against:
     number = self.kernels.index(kernel)
     if not own:
       return self.sums.total[number]
-    priors = np.maximum(self.priors[self.encodings.labels], 1e-12)
+    priors = np.maximum(self.priors[self.labels], 1e-12)
     return self.sums.own[number] - np.log(priors)
 
   def densities(self, own: bool = False) -> dict[Kernel | str, np.ndarray]:
     """ln of each known density of the codes, `[n]` each, by name or kernel."""
-    known = {'refitted': self.refitted.log_prob(self.encodings.codes)}
+    known = {'refitted': self.log_refitted}
     if self.encodings.log_marginals is not None:
       known['rate'] = self.encodings.log_marginals
     bandwidths = [k for k in self.kernels if k.is_density]
@@ -209,50 +217,134 @@ def measure(
   train: Encodings,
   validation: Encodings,
   test: Encodings,
-  num_classes: int,
+  num_classes: Mapping[str, int],
   seed: int = 0,
-) -> Information:
-  """Bounds the information of an encoder's codes.
+) -> dict[str, Information]:
+  """Bounds the information of an encoder's codes, for the labels of all tasks.
+
+  What does not depend on labels is computed once.
 
   Args:
     train: Encodings that make the aggregate posterior.
     validation: Encodings on which everything is chosen.
     test: Encodings that give every reported number.
-    num_classes: Classes of the labels.
+    num_classes: Classes of each task's labels; at least one task.
     seed: Determines the first means of the refitted marginal.
+
+  Returns:
+    Task -> its bounds.
   """
-  size = train.codes.shape[1]
-  refitted = mixtures.fit_gaussians(
-    train.codes, randomness.generator(seed, 'refitted marginal')
-  )
-
-  def against(encodings, kernels):
-    keep = sum(kernel.is_density for kernel in kernels)
-    classes = np.eye(num_classes, dtype=np.float32)[train.labels] / len(train)
-    sums = log_sums(
-      encodings.codes, train.gaussians, kernels, classes, encodings.labels, keep
+  aggregate = _Aggregate.of(train, num_classes, seed)
+  chosen = _choose_all(aggregate, validation, len(test))
+  seen = aggregate.against(test, chosen.kernels)
+  one = next(iter(seen.values()))  # For what does not depend on labels.
+  uppers = _uppers(one, chosen.weights)
+  infonce = information.infonce(test.codes, test.gaussians)
+  tempered, value = _tempered(one, chosen.weights, chosen.choices, False)
+  found = {}
+  for task, here in seen.items():
+    conditional, other = _tempered(
+      here, chosen.weights, chosen.of_task[task], True
     )
-    return Against(encodings, refitted, kernels, sums, classes.sum(axis=0))
+    if conditional is None:
+      conditional = information.infonce(test.codes, test.gaussians, here.labels)
+    found[task] = Information(
+      uppers,
+      [infonce, tempered or infonce],
+      conditional,
+      (chosen.infonce, value, other),
+      chosen.seen[task],
+      here,
+    )
+  return found
 
-  # Choose on validation images.
+
+@dataclasses.dataclass(frozen=True)
+class _Aggregate:
+  """The encodings of training images, and what is fitted to them.
+
+  Attributes:
+    encodings: Of training images.
+    refitted: The marginal refitted to their codes.
+    tables: Of each task, p(x_j, y = c), `[N, C]`.
+  """
+
+  encodings: Encodings
+  refitted: mixtures.GaussianMixture
+  tables: Mapping[str, np.ndarray]
+
+  @classmethod
+  def of(cls, train, num_classes, seed):
+    rng = randomness.generator(seed, 'refitted marginal')
+    tables = {
+      task: np.eye(count, dtype=np.float32)[train.labels[task]] / len(train)
+      for task, count in num_classes.items()
+    }
+    return cls(train, mixtures.fit_gaussians(train.codes, rng), tables)
+
+  def against(
+    self, encodings: Encodings, kernels: Sequence[Kernel]
+  ) -> dict[str, Against]:
+    """Task -> codes of other images against these."""
+    sums = log_sums(
+      encodings.codes,
+      self.encodings.gaussians,
+      kernels,
+      [*self.tables.values()],
+      [encodings.labels[task] for task in self.tables],
+      sum(kernel.is_density for kernel in kernels),
+    )
+    logs = self.refitted.log_prob(encodings.codes)
+    return {
+      task: Against(encodings, task, logs, kernels, part, table.sum(axis=0))
+      for (task, table), part in zip(self.tables.items(), sums, strict=True)
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chosen:
+  """What validation images choose.
+
+  Attributes:
+    weights: Of the mixture of densities.
+    choices: Tempered bounds on I(X;Z), as in `choose`.
+    of_task: The same on I(X;Z|Y), for each task.
+    infonce: InfoNCE of validation images, and its error.
+    seen: Task -> the first validation codes against training encodings.
+    kernels: The kernels that test images need; bandwidths come first.
+  """
+
+  weights: Mapping[Kernel | str, float]
+  choices: Sequence[Choice]
+  of_task: Mapping[str, Sequence[Choice]]
+  infonce: tuple[float, float]
+  seen: Mapping[str, Against]
+  kernels: Sequence[Kernel]
+
+
+def _choose_all(aggregate, validation, count) -> _Chosen:
+  """Chooses everything for `count` test images."""
+  size = validation.codes.shape[1]
   kernels = [Kernel.bandwidth(times, size) for times in BANDWIDTHS]
   kernels += [Kernel.tempered(alpha) for alpha in ALPHAS if alpha < 1.0]
-  some = against(validation[:ROWS], kernels)
-  weights = fit_weights(some)
-  choices = [
-    choose(validation, some, weights, by_class, len(test))
-    for by_class in (False, True)
-  ]
-  # Measure on test images.
-  used = [k for k in kernels if k in weights or k == best_bandwidth(some)]
-  used += [Kernel.tempered(c.alpha) for both in choices for c in both]
-  seen = against(test, [*dict.fromkeys(used)])
+  seen = aggregate.against(validation[:ROWS], kernels)
+  one = next(iter(seen.values()))
+  weights = fit_weights(one)
+  choices = choose(validation, one, weights, False, count)
+  of_task = {
+    task: choose(validation, here, weights, True, count)
+    for task, here in seen.items()
+  }
   infonce = information.infonce(validation.codes, validation.gaussians)
-  return Information(
-    _uppers(seen, weights),
-    *_lowers(seen, weights, choices, (infonce.mean, infonce.stderr)),
-    some,
+  used = [k for k in kernels if k in weights or k == best_bandwidth(one)]
+  used += [c.kernel for each in (choices, *of_task.values()) for c in each]
+  return _Chosen(
+    weights,
+    choices,
+    of_task,
+    (infonce.mean, infonce.stderr),
     seen,
+    [*dict.fromkeys(used)],
   )
 
 
@@ -294,26 +386,27 @@ def choose(
   """
   codes = seen.encodings.codes
   mixed = seen.mixed(weights, by_class)
-  labels = validation.labels if by_class else None
-  choices = []
-  for kernel in seen.kernels:
-    alpha = kernel.power
-    if kernel.weight != alpha:
-      continue
+  labels = validation.labels[seen.task] if by_class else None
+  each, references = [], []
+  kernels = [k for k in seen.kernels if k.weight == k.power]
+  for kernel in kernels:
     powers = seen.averages(kernel, by_class)
-    constant = float(mixtures.log_mean(powers - alpha * mixed))
-    each = [Choice(alpha, share, constant, (0.0, 0.0)) for share in SHARES]
-    references = np.stack([c.log_references(powers, mixed) for c in each])
-    sums = information.pairs(
-      codes, validation.gaussians, alpha, references, labels
-    )
-    if not sums.used.any():
-      return []
+    constant = float(mixtures.log_mean(powers - kernel.power * mixed))
+    some = [Choice(kernel, share, constant, (0.0, 0.0)) for share in SHARES]
+    references.append([one.log_references(powers, mixed) for one in some])
+    each.append(some)
+  found = information.pairs(
+    codes, validation.gaussians, kernels, np.array(references), labels
+  )
+  if not found[0].used.any():
+    return []
+  choices = []
+  for some, sums in zip(each, found, strict=True):
     values, errors = information.expected(sums, count)
     choices += [
       dataclasses.replace(choice, expected=(float(value), float(error)))
       for choice, value, error, share in zip(
-        each, values, errors, sums.share, strict=True
+        some, values, errors, sums.share, strict=True
       )
       if share <= information.MOST_SHARE
     ]
@@ -322,30 +415,26 @@ def choose(
   return [choices[n] for n in dict.fromkeys(numbers) if n is not None]
 
 
-def _lowers(seen, weights, choices, infonce):
-  """The attributes `lowers`, `conditional` and `expected` of `Information`.
+def _tempered(seen, weights, choices, by_class):
+  """The first bound of the choices that holds, and its value when chosen.
 
-  `infonce` is the value of InfoNCE on validation images, and its error.
+  None and -inf if there is none.
   """
   encodings = seen.encodings
-  codes, gaussians = encodings.codes, encodings.gaussians
-  found, expected = [], [infonce]
-  for by_class, some in zip((False, True), choices, strict=True):
-    labels = encodings.labels if by_class else None
-    best, value = None, (-np.inf, 0.0)
-    for choice in some:
-      powers = seen.averages(Kernel.tempered(choice.alpha), by_class)
-      references = choice.log_references(powers, seen.mixed(weights, by_class))
-      bound = information.tempered(
-        codes, gaussians, choice.alpha, references, labels
-      )
-      if bound.holds:
-        best, value = bound, choice.expected
-        break
-    found.append(best or information.infonce(codes, gaussians, labels))
-    expected.append(value)
-  lowers = [information.infonce(codes, gaussians), found[0]]
-  return lowers, found[1], tuple(expected)
+  labels = seen.labels if by_class else None
+  mixed = seen.mixed(weights, by_class)
+  for choice in choices:
+    powers = seen.averages(choice.kernel, by_class)
+    bound = information.tempered(
+      encodings.codes,
+      encodings.gaussians,
+      choice.kernel,
+      choice.log_references(powers, mixed),
+      labels,
+    )
+    if bound.holds:
+      return bound, choice.expected
+  return None, (-np.inf, 0.0)
 
 
 def _uppers(seen, weights):

@@ -43,7 +43,7 @@ def load(run: Run, betas: Sequence[float] | None = None) -> list[Point]:
     UserError: The run was not trained for one of the betas, or the checkpoint
       is not readable.
   """
-  trained = run.config.beta
+  trained = run.beta
   if betas is None:
     betas = (
       conditioning.evenly(trained, COUNT)

@@ -46,7 +46,14 @@ def batches(
   size = min(size, count)
   for start in range(0, count, size):
     rows = np.minimum(np.arange(start, start + size), count - 1)
-    yield min(size, count - start), [tf.gather(x, rows) for x in arrays]
+    yield min(size, count - start), [_rows(x, rows) for x in arrays]
+
+
+def _rows(array: np.ndarray | tf.Tensor, rows: np.ndarray) -> tf.Tensor:
+  """Some rows as a tensor, without a copy of the whole array."""
+  if isinstance(array, np.ndarray):
+    return tf.convert_to_tensor(array[rows])
+  return tf.gather(array, rows)
 
 
 def map_batches(

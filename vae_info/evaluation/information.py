@@ -49,7 +49,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vae_info.evaluation.pairwise import Gaussians, Kernel, pair_sums
+from vae_info.evaluation.pairwise import Gaussians, Kernel, in_threads
+from vae_info.evaluation.sums import pair_sums, softmax_sums
 
 MOST_STDERR = 0.1  # Nats.
 MOST_SHARE = 0.05  # The most of the sum of all pairs that one pair may have.
@@ -130,15 +131,12 @@ def infonce(
       its number of images.
   """
   values = np.zeros(len(codes))
-  kernel = Kernel.tempered(1.0)
-  for part in strata(labels, len(codes)):
-    z, some = codes[part], gaussians[part]
-    log_probs = some.log_prob(z)
-    # Relative to each code's own image, no sum under- or overflows.
-    rows = pair_sums(z, some, kernel, log_probs[None]).rows[0] + 1.0
-    references = (log_probs + np.log(rows))[None]
-    columns = pair_sums(z, some, kernel, references).columns[0] + 1.0 / rows
-    values[part] = np.log(len(part)) - np.log(rows) - (columns - 1.0)
+
+  def fill(part):
+    log_own, columns = softmax_sums(codes[part], gaussians[part])
+    values[part] = np.log(len(part)) + log_own - (columns - 1.0)
+
+  in_threads([lambda p=p: fill(p) for p in strata(labels, len(codes))])
   return Bound('InfoNCE', values)
 
 
@@ -166,51 +164,63 @@ class Pairs:
 def pairs(
   codes: np.ndarray,
   gaussians: Gaussians,
-  alpha: float,
+  kernels: Sequence[Kernel],
   log_references: np.ndarray,
   labels: np.ndarray | None = None,
-) -> Pairs:
+) -> list[Pairs]:
   """Sums w over pairs of a code and another image of its stratum.
 
   Args:
     codes: Codes of the first n images, `[n, L]`.
     gaussians: p(z|x) of m >= n images.
-    alpha: The exponent, above 0 and at most 1.
-    log_references: ln b(z_i), nats, `[R, n]`.
+    kernels: K kernels, each in place of p(z|x)^alpha.
+    log_references: ln b(z_i), nats, `[K, R, n]`.
     labels: Classes of the m images, which are the strata; None for one stratum.
+
+  Returns:
+    The sums of each kernel.
   """
   count, images = len(codes), len(gaussians)
-  log_probs = gaussians[:count].log_prob(codes)
-  diagonal = alpha * log_probs - log_references
   # A constant in b does not change the bound, and keeps w near 1.
-  kernel = Kernel.tempered(alpha)
-  sizes = len(log_references), count
-  rows, means = np.zeros(sizes), np.zeros(sizes)
-  columns = np.zeros([len(log_references), images])
+  shape = log_references.shape[:2]
+  rows, means = np.zeros([2, *shape, count])
+  columns = np.zeros([*shape, images])
   used = np.zeros(count, bool)
-  largest = np.zeros(len(log_references))
-  for part in strata(labels, images):
+
+  def fill(part):
     mine = part[part < count]  # They come first, since `part` is sorted.
     if not len(mine):
-      continue
+      return np.zeros(shape)
     sums = pair_sums(
-      codes[mine], gaussians[part], kernel, log_references[:, mine]
+      codes[mine], gaussians[part], kernels, log_references[..., mine]
     )
     others = len(part) - 1
-    rows[:, mine] = sums.rows / others
-    means[:, mine] = (sums.rows.mean(axis=1) / others)[:, None]
-    columns[:, part] = sums.columns / max(1, len(mine) - 1)
-    largest = np.maximum(largest, sums.largest / others)
+    rows[..., mine] = sums.rows / others
+    means[..., mine] = (sums.rows.mean(axis=-1) / others)[..., None]
+    columns[..., part] = sums.columns / max(1, len(mine) - 1)
     used[mine] = True
+    return sums.largest / others
+
+  each = in_threads([lambda p=p: fill(p) for p in strata(labels, images)])
+  largest = np.max([np.zeros(shape), *each], axis=0)
   with np.errstate(invalid='ignore', divide='ignore'):
-    share = largest / rows.sum(axis=1)
-  return Pairs(np.where(used, diagonal, 0.0), rows, columns, means, used, share)
+    share = largest / rows.sum(axis=-1)
+  diagonal = _diagonal(codes, gaussians[:count], kernels) - log_references
+  diagonal = np.where(used, diagonal, 0.0)
+  each = zip(diagonal, rows, columns, means, share, strict=True)
+  return [Pairs(f, u, v, mean, used, part) for f, u, v, mean, part in each]
+
+
+def _diagonal(codes, gaussians, kernels):
+  """ln of each kernel of the codes and their own images, `[K, 1, n]`."""
+  logs = gaussians.log_prob(codes)
+  return np.stack([k.log_value(logs, gaussians) for k in kernels])[:, None]
 
 
 def tempered(
   codes: np.ndarray,
   gaussians: Gaussians,
-  alpha: float,
+  kernel: Kernel,
   log_references: np.ndarray,
   labels: np.ndarray | None = None,
 ) -> Bound:
@@ -219,11 +229,11 @@ def tempered(
   Args:
     codes: A code of each image, `[N, L]`.
     gaussians: p(z|x) of the images.
-    alpha: The exponent, above 0 and at most 1.
+    kernel: p(z|x)^alpha, or another kernel in its place.
     log_references: ln b(z_i), nats, `[N]`.
     labels: If given, the bound is on I(X;Z|Y).
   """
-  sums = pairs(codes, gaussians, alpha, log_references[None], labels)
+  [sums] = pairs(codes, gaussians, [kernel], log_references[None, None], labels)
   values = np.zeros(len(codes))
   used = sums.used
   if not used.any():  # No two images have the same label.
@@ -250,8 +260,8 @@ def expected(sums: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
   used = sums.used
   whole = sums.rows[:, used].mean(axis=1)
   diagonal = sums.diagonal[:, used]
-  ratio = (sums.rows - sums.strata)[:, used] / whole[:, None]
   with np.errstate(divide='ignore', invalid='ignore'):
+    ratio = (sums.rows - sums.strata)[:, used] / whole[:, None]
     values = used.mean() * (diagonal.mean(axis=1) - np.log(whole))
     spread = (diagonal - ratio).var(axis=1)
     spread += (sums.columns / whole[:, None]).var(axis=1)

@@ -6,7 +6,7 @@ any other encoder there are only the rate, from above, and the least C.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -47,8 +47,8 @@ class Encoded:
   log_marginals: np.ndarray
   rates: np.ndarray
 
-  def of(self, labels: np.ndarray) -> Encodings:
-    """Adds the labels of a task. The encoder must be Gaussian."""
+  def of(self, labels: Mapping[str, np.ndarray]) -> Encodings:
+    """Adds the labels of some tasks. The encoder must be Gaussian."""
     assert self.gaussians is not None
     return Encodings(self.gaussians, self.base, labels, self.log_marginals)
 
@@ -138,16 +138,16 @@ class Point:
   def labels(self, split: str, task: str) -> np.ndarray:
     return getattr(self.dataset, split).labels[task]
 
-  def bound(self, task: str) -> Information | None:
-    """The bounds for one task; None if the encoder is not Gaussian."""
-    if any(split.gaussians is None for split in self.splits.values()):
-      return None
+  def bound(self, tasks: Sequence[str]) -> dict[str, Information]:
+    """Task -> its bounds; {} if the encoder is not Gaussian."""
+    if not tasks or any(one.gaussians is None for one in self.splits.values()):
+      return {}
     train, validation, test = (
-      split.of(self.labels(name, task)) for name, split in self.splits.items()
+      one.of({task: self.labels(name, task) for task in tasks})
+      for name, one in self.splits.items()
     )
-    return bounds.measure(
-      train, validation, test, self.dataset.num_classes[task], self.seed
-    )
+    classes = {task: self.dataset.num_classes[task] for task in tasks}
+    return bounds.measure(train, validation, test, classes, self.seed)
 
   def least(
     self, task: str, fitted: Fitted, found: Information | None

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from vae_info.evaluation.pairwise import Gaussians, Kernel, log_sums
+from vae_info.evaluation.pairwise import Gaussians, Kernel
+from vae_info.evaluation.sums import log_sums
 
 DRAWS = 4  # Codes of each image.
 
@@ -49,9 +50,8 @@ def measure(
     Of each task `information TASK`, I(Z;Y), and `label_distortion TASK`, C.
   """
   tasks = [*joint]
-  weights = np.concatenate([joint[task] for task in tasks], axis=1)
-  ends = np.cumsum([joint[task].shape[1] for task in tasks])
-  nothing = np.zeros(len(gaussians), int)
+  weights = [joint[task] for task in tasks]
+  nothing = [np.zeros(len(gaussians), int)] * len(tasks)
   drawn: dict[str, list[np.ndarray]] = {}
 
   def add(name, values):
@@ -61,13 +61,12 @@ def measure(
     codes = gaussians.draw(rng)
     kernel = Kernel.tempered(1.0)
     sums = log_sums(codes, gaussians, [kernel], weights, nothing, keep=1)
-    # The classes of each task sum to q(z), so all columns sum to T q(z).
-    log_q = sums.total[0] - np.log(len(tasks))
+    log_q = sums[0].total[0]
     add('information', gaussians.log_prob(codes) - log_q)
     if log_marginal is not None:
       add('divergence', log_q - log_marginal(codes))
-    parts = np.split(sums.classes[0], ends[:-1], axis=1)
-    for task, log_joint in zip(tasks, parts, strict=True):
+    for task, of_task in zip(tasks, sums, strict=True):
+      log_joint = of_task.classes[0]
       given = joint[task] / probabilities[:, None]  # p(y|x)
       # Where p(y|x) is 0, p(y|z) may be too.
       logs = np.where(given > 0, log_joint - log_q[:, None], 0.0)

@@ -28,7 +28,7 @@ class Shape:
     decoder_depth: Residual convolutions of a decoder.
     hidden: Units of the dense layers next to the code.
     stack_width: Channels of the autoregressive decoder's causal stack.
-    stack_depth: Residual convolutions of the causal stack.
+    stack_depth: Residual convolutions of the causal stack, over cells.
   """
 
   block: int = 4
@@ -37,7 +37,7 @@ class Shape:
   decoder_depth: int = 3
   hidden: int = 256
   stack_width: int = 64
-  stack_depth: int = 6
+  stack_depth: int = 4
 
 
 SHAPE = Shape()
@@ -64,12 +64,19 @@ def encoder(
 
 
 def deconvolution(
-  make: layers.Make, image_shape: tuple[int, int, int], size: int
+  make: layers.Make,
+  image_shape: tuple[int, int, int],
+  size: int,
+  kernel: int = 3,
 ) -> list[layers.Part]:
-  """Codes `[N, size]` -> logits `[N, H, W, C]`; the encoder in reverse."""
+  """Codes `[N, size]` -> outputs `[N, H, W, C]`; the encoder in reverse.
+
+  `kernel` is that of the last convolution.
+  """
+  outputs = SHAPE.block**2 * image_shape[2]
   return [
     *_body(make, image_shape, size),
-    make.shared.conv(SHAPE.width, SHAPE.block**2 * image_shape[2], 3, gain=0.5),
+    make.shared.conv(SHAPE.width, outputs, kernel, gain=0.5),
     layers.depth_to_space(SHAPE.block),
   ]
 
@@ -77,14 +84,12 @@ def deconvolution(
 def context(
   make: layers.Make, image_shape: tuple[int, int, int], size: int
 ) -> list[layers.Part]:
-  """Codes `[N, size]` -> features `[N, H / 2, W / 2, 2 stack_width]`."""
-  scale = SHAPE.block // 2
+  """Codes `[N, size]` -> the context of a `CausalStack` over blocks."""
   return [
     *_body(make, image_shape, size),
     make.shared.conv(
-      SHAPE.width, scale**2 * 2 * SHAPE.stack_width, 1, gain=layers.RELU_GAIN
+      SHAPE.width, 5 * SHAPE.stack_width, 1, gain=layers.RELU_GAIN
     ),
-    layers.depth_to_space(scale),
   ]
 
 

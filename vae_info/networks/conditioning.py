@@ -173,6 +173,43 @@ def for_each_beta(
     The function's result, `[...]`. If the network is bound to a beta of each
     example, `[B, ...]`: the result at each example's beta.
   """
+  networks, block = _at_each_block(network)
+  if networks is None:
+    return function(network)
+  return tf.repeat(tf.stack([*map(function, networks)]), block, axis=0)
+
+
+def for_each_block(
+  network: tf.Module,
+  values: tf.Tensor,
+  function: Callable[[tf.Module, tf.Tensor], tf.Tensor],
+) -> tf.Tensor:
+  """Calls a function of a network and of the examples of each different beta.
+
+  Args:
+    network: For one beta, or bound to a beta of each example.
+    values: One for each example, `[B, ...]`.
+    function: Maps a network at one beta, and the values of its block, `[b,
+      ...]`, to `[b, ...]`.
+
+  Returns:
+    The function's results, joined, `[B, ...]`.
+  """
+  networks, block = _at_each_block(network)
+  if networks is None:
+    return function(network, values)
+  results = [
+    function(each, values[number * block : (number + 1) * block])
+    for number, each in enumerate(networks)
+  ]
+  return tf.concat(results, axis=0)
+
+
+def _at_each_block(network):
+  """A network at the beta of each block, and the size of a block.
+
+  (None, 0) if the network is not bound to a beta of each example.
+  """
   condition = next(
     (
       part.condition
@@ -182,14 +219,14 @@ def for_each_beta(
     None,
   )
   if condition is None or len(condition.features.shape) == 1:
-    return function(network)
+    return None, 0
   size = len(condition.features)
   block = size // condition.distinct
-  results = [
-    function(bind(network, Condition(condition.features[first])))
+  networks = [
+    bind(network, Condition(condition.features[first]))
     for first in range(0, size, block)
   ]
-  return tf.repeat(tf.stack(results), block, axis=0)
+  return networks, block
 
 
 def features(beta_range: BetaRange, log_betas: tf.Tensor) -> tf.Tensor:

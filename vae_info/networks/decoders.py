@@ -4,6 +4,8 @@
 event `[H, W, 1]`.
 
 - `deconvolutional`: independent Bernoulli pixels.
+- `deconvolutional_invariant`: the same, up to a transformation of the image
+  plane that the code need not know; see `invariant.py`.
 - `autoregressive`: each pixel depends on the code and on the pixels before it.
 
 The `paper` size is that of [1], appendix F, where they are called - and +. The
@@ -28,8 +30,9 @@ import tensorflow_probability as tfp
 
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.networks import compact, layers
-from vae_info.networks.autoregressive import AutoregressiveImage, CausalStack
+from vae_info.networks import compact, invariant, layers
+from vae_info.networks.autoregressive import AutoregressiveImage
+from vae_info.networks.causal_stack import CausalStack
 from vae_info.networks.pixel_cnn import PixelCnn
 
 tfd = tfp.distributions
@@ -98,15 +101,50 @@ class DeconvolutionalDecoder(tf.Module):
     self._image_shape = image_shape
     self._dtype = config.precision
 
-  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
+  def logits(self, codes: tf.Tensor) -> tf.Tensor:
+    """Codes `[..., B, L]` -> float32 `[..., B, H, W, C]`."""
     logits = self.network(_flatten(codes, self._dtype))
     shape = tf.concat([tf.shape(codes)[:-1], self._image_shape], axis=0)
-    logits = tf.reshape(tf.cast(logits, tf.float32), shape)
-    return tfd.Independent(tfd.Bernoulli(logits=logits), 3)
+    return tf.reshape(tf.cast(logits, tf.float32), shape)
+
+  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
+    return tfd.Independent(tfd.Bernoulli(logits=self.logits(codes)), 3)
+
+
+class InvariantDecoder(tf.Module):
+  """The images of a `DeconvolutionalDecoder`, transformed at random."""
+
+  GRID = invariant.Grid(
+    shears=(-0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6),
+    rows=(-1, 1),
+    columns=(-2, 0, 2),
+  )
+
+  def __init__(
+    self,
+    config: Config,
+    image_shape: tuple[int, int, int],
+    make: layers.Make,
+  ):
+    super().__init__()
+    self.upright = DeconvolutionalDecoder(config, image_shape, make)
+    height, width, _ = image_shape
+    self._moves = invariant.Moves(self.GRID.sources(height, width))
+    # All transformations start equal, and what is outside starts dark.
+    self.weights = make.free(tf.zeros([len(self._moves.sources)]))
+    self.background = make.free(tf.fill([1], -6.0))
+
+  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
+    return invariant.TransformedImage(
+      self.upright.logits(codes),
+      self._moves,
+      self.weights(),
+      self.background(),
+    )
 
 
 class _CompactAutoregression(tf.Module):
-  """A `CausalStack` over 2x2 blocks."""
+  """A `CausalStack` over cells of 4x4 pixels."""
 
   def __init__(self, config, image_shape, make):
     super().__init__()
@@ -163,5 +201,6 @@ class AutoregressiveDecoder(tf.Module):
 
 DECODERS = {
   'deconvolutional': DeconvolutionalDecoder,
+  'deconvolutional_invariant': InvariantDecoder,
   'autoregressive': AutoregressiveDecoder,
 }

@@ -70,7 +70,9 @@ class ConvEncoder(tf.Module):
     config: Config,
     image_shape: tuple[int, int, int],
     make: layers.Make,
+    size: int | None = None,
   ):
+    """Makes a network for `size` dimensions, by default the config's."""
     super().__init__()
     if image_shape[0] % 4 or image_shape[1] % 4:
       raise UserError(
@@ -78,17 +80,18 @@ class ConvEncoder(tf.Module):
         f'found {image_shape[0]} x {image_shape[1]}'
       )
     self._dtype = config.precision
+    self._largest = config.levels - 1
     # A small gain at the end: the first codes are near the standard normal.
     self.network = layers.Chain(
-      self._signs,
+      self._centred,
       *self.NETWORKS[config.architecture](
-        make, image_shape, config.latent_size
+        make, image_shape, size or config.latent_size
       ),
     )
 
-  def _signs(self, images):
-    """{0, 1} -> {-1, 1}."""
-    return tf.cast(2.0 * images - 1.0, self._dtype)
+  def _centred(self, images):
+    """{0, ..., largest} -> [-1, 1]."""
+    return tf.cast((2.0 / self._largest) * images - 1.0, self._dtype)
 
   def parameters(self, images: tf.Tensor) -> tf.Tensor:
     """Means and unconstrained scales: `[B, H, W, C] -> [B, 2 L]`."""

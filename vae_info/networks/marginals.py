@@ -130,16 +130,17 @@ class VampPrior(tf.Module):
     super().__init__()
     count = min(self.COMPONENTS[config.architecture], len(images))
     chosen = images[make.rng.choice(len(images), count, replace=False)]
-    # Pixels 0 and 1 start at 0.1 and 0.9, where a sigmoid still has a slope.
-    self.unconstrained = tf.Variable(
-      math.log(9.0) * (2.0 * chosen.astype(np.float32) - 1.0)
-    )
+    self._largest = config.levels - 1
+    # The least and the largest value start at 0.1 and 0.9 of the range, where a
+    # sigmoid still has a slope.
+    shares = chosen.astype(np.float32) / np.float32(self._largest)
+    self.unconstrained = tf.Variable(math.log(9.0) * (2.0 * shares - 1.0))
     self.logits = make.free(tf.zeros([count]))
     self.encoder = encoder
 
   def pseudo_inputs(self) -> tf.Tensor:
-    """The pseudo-inputs u_k: images in (0, 1), `[K, H, W, 1]`."""
-    return tf.sigmoid(self.unconstrained)
+    """The pseudo-inputs u_k, `[K, H, W, C]` in (0, 1), or in (0, 255)."""
+    return self._largest * tf.sigmoid(self.unconstrained)
 
   def __call__(self) -> tfd.Distribution:
     # All components share the encoder's flow, so it is taken out of the

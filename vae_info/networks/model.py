@@ -11,11 +11,22 @@ import tensorflow as tf
 from vae_info import randomness
 from vae_info.config import BetaRange, Config
 from vae_info.errors import UserError
-from vae_info.networks import conditioning, layers, protocols
+from vae_info.networks import (
+  categorical,
+  conditioning,
+  encoders,
+  grey,
+  layers,
+  marginals,
+  protocols,
+)
 from vae_info.networks.conditioning import Condition
 from vae_info.networks.decoders import DECODERS
-from vae_info.networks.encoders import ENCODERS
-from vae_info.networks.marginals import MARGINALS
+
+ENCODERS = encoders.ENCODERS | {'categorical': categorical.CategoricalEncoder}
+MARGINALS = marginals.MARGINALS | {
+  'categorical': categorical.CategoricalMarginal
+}
 
 
 class Model(tf.Module):
@@ -100,9 +111,12 @@ class Model(tf.Module):
   def betas_in_a_batch(self) -> int | None:
     """How many different betas a batch may have; None for any number.
 
-    A marginal that is made from the encoder calls it once for each beta. So
-    such a model has only two betas in a batch.
+    A marginal that is made from the encoder calls it once for each beta, and
+    all classes of a categorical encoder are decoded once for each beta. So such
+    a model has only two betas in a batch.
     """
+    if isinstance(self.encoder, categorical.CategoricalEncoder):
+      return 2
     parts = self.marginal.submodules
     return 2 if any(part is self.encoder for part in parts) else None
 
@@ -132,7 +146,10 @@ def build(config: Config, images: np.ndarray) -> Model:
         f'encoder {config.encoder} has no method {half!r}; it needs '
         'parameters(images) and distribution(parameters)'
       )
-  decoder = find(config.decoder, DECODERS)(config, shape, make('decoder'))
+  if hasattr(encoder, 'start_at'):
+    encoder.start_at(images)
+  known = DECODERS if config.levels == 2 else grey.DECODERS
+  decoder = find(config.decoder, known)(config, shape, make('decoder'))
   marginal = find(config.marginal, MARGINALS)(
     config, images, make('marginal'), encoder
   )
@@ -165,6 +182,11 @@ def find(name: str, known: Mapping[str, type]) -> type:
     UserError: The class cannot be imported.
   """
   if ':' not in name:
+    if name not in known:
+      raise UserError(
+        f'{name} is for binary images alone; with --binarization=none, choose '
+        f'one of {", ".join(known)}'
+      )
     return known[name]
   module_name, _, class_name = name.partition(':')
   try:

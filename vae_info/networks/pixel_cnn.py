@@ -97,7 +97,7 @@ class PixelCnn(tf.Module):
 
   def __init__(self, dtype: str, make: layers.Make):
     super().__init__()
-    self.block = 1
+    self.cell = 1
     self._dtype = dtype
     depth, inputs, shared = self.DEPTH, 2, make.shared
     self.rows_above = _Causal('above', inputs, depth, shared)
@@ -121,13 +121,13 @@ class PixelCnn(tf.Module):
     self.out = shared.dense(2 * depth, 1, gain=0.1)
 
   def sample(self, context: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
-    """Samples pixels, int32 `[N, H, W]`, by full passes."""
+    """Samples pixels, int32 `[N, H, W, 1]`, by full passes."""
     return sample_by_full_passes(self, context, uniforms)
 
   def logits(self, symbols: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
-    """Pixels int32 `[N, H, W]`, context `[N, H, W, 1]` -> `[N, H, W, 2]`."""
+    """Pixels int32 `[N, H, W, 1]`, a context alike -> `[N, H, W, 1, 2]`."""
     # 1. First layers. The shifts hide each pixel from itself.
-    pixels = tf.cast(2 * symbols[..., None] - 1, self._dtype)
+    pixels = tf.cast(2 * symbols - 1, self._dtype)
     x = tf.concat([pixels, tf.cast(context, self._dtype)], axis=-1)
     above = _shift(self.rows_above(x), down=1)
     column = self.column_left(tf.pad(x, [[0, 0], [1, 0], [0, 0], [0, 0]]))
@@ -150,7 +150,7 @@ class PixelCnn(tf.Module):
       above, left = block.up(above, left, shortcuts)
     # 4. Logits 0 and l: a Bernoulli with logit l.
     logits = tf.cast(self.out(_elu(left)), tf.float32)
-    return tf.concat([tf.zeros_like(logits), logits], axis=-1)
+    return tf.stack([tf.zeros_like(logits), logits], axis=-1)
 
 
 def _shift(x, down=0, right=0):

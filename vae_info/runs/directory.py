@@ -8,7 +8,7 @@
 <run>/finished.json    written last: only a finished training has it
 <run>/classifiers/     c(y|z) of each task; of a multi-beta model, at each beta
 <run>/trained.json     supervised baseline: written when it is trained
-<run>/parts/           PCA baseline: rows for each number of dimensions
+<run>/parts/           PCA and k-means: rows for each number of dimensions
 <run>/evaluation.json  rows of the table of results
 <run>/launch/          what a sweep wrote while it ran this run
 
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vae_info import config as configs
-from vae_info.config import Config
+from vae_info.config import BetaRange, Config
 from vae_info.errors import UserError
 from vae_info.runs import locks, rows
 from vae_info.runs.paths import Path, modified, write_atomically
@@ -180,6 +180,17 @@ class Run:
       ) from error
     return facts
 
+  @property
+  def beta(self) -> float | BetaRange:
+    """The beta or the range that a finished model was trained for.
+
+    With a target rate, it is the beta that gave this rate in the end.
+
+    Raises:
+      UserError: The file is damaged.
+    """
+    return configs.parse_beta(self.facts.get('beta', self.config.beta))
+
   # The results.
 
   @property
@@ -211,7 +222,9 @@ class Run:
     facts = self.facts
     # The checkpoint replaces all weights, so only the images' shape matters.
     images = np.broadcast_to(np.uint8(0), facts['train_images'])
-    config = dataclasses.replace(self.config, precision='float32')
+    config = dataclasses.replace(
+      self.config, precision='float32', beta=self.beta
+    )
     model = models.build(config, images)
     checkpoints.restore_step(model, self.checkpoints, facts['step'])
     return model

@@ -25,7 +25,9 @@ COLUMNS = (
   'marginal',
   'architecture',
   'latent_size',
-  'noise',  # Standard deviation; of a flow, the least over dimensions.
+  # Standard deviation. PCA; water-filled, of a pixel's error; of a flow, the
+  # least over dimensions.
+  'noise',
   'beta',
   'beta_trained',  # 'LOW:HIGH' for a multi-beta model.
   'seed',
@@ -198,6 +200,30 @@ def bounds_table(rows: list[dict], details: Iterable[Mapping] = ()) -> str:
         for name in ('information', 'label_information', 'label_distortion')
       )
       lines.append(['the truth', '', '', whole, '', label, '', loss, '', ''])
+  return _aligned(lines) if len(lines) > 1 else ''
+
+
+def bits_table(rows: list[dict], sizes: Mapping[str, int]) -> str:
+  """Formats D and D + R of 8-bit images as a table, in bits per dimension.
+
+  Args:
+    rows: Rows of one evaluation.
+    sizes: The dimensions H W C of the images, by the name of the run.
+
+  Returns:
+    The table; '' if all images are binary.
+  """
+  lines = [['run', 'beta', 'D', 'D+R']]
+  for row in rows:
+    if row.get('binarization') == 'none' and row['run'] in sizes:
+      bits = math.log(2.0) * sizes[row['run']]
+      cells = [
+        f'{row[name] / bits:.4f} ± {row[f"{name}_stderr"] / bits:.4f}'
+        for name in ('distortion', 'rate_plus_distortion')
+      ]
+      line = [*_which(row)[:2], *cells]
+      if line != lines[-1]:  # Rows of several tasks count once.
+        lines.append(line)
   return _aligned(lines) if len(lines) > 1 else ''
 
 

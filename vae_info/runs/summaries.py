@@ -37,19 +37,25 @@ class Writer:
     self._pictured = None
     self._draw = None
 
-  def picture(self, model, images: np.ndarray, seed: int) -> None:
+  def picture(
+    self, model, images: np.ndarray, seed: int, levels: int = 2
+  ) -> None:
     """Lets `flush` also write pictures of a model.
 
     Args:
       model: Has `encoder(images)`, `decoder(codes)` and `marginal()`.
       images: uint8 `[N, H, W, C]`, of which the first `SIDE * SIDE` are shown.
       seed: Seed of the draws.
+      levels: The number of values of a pixel.
     """
     shown = tf.constant(images[: SIDE * SIDE], tf.float32)
     self._draw = tf.function(
-      lambda step: _pictures(
-        model, shown, randomness.stateless_seed(seed, 'pictures', step)
-      )
+      lambda step: {
+        name: values / (levels - 1)
+        for name, values in _pictures(
+          model, shown, randomness.stateless_seed(seed, 'pictures', step)
+        ).items()
+      }
     )
 
   def add(self, step: int, scalars: Mapping[str, float]) -> None:

@@ -1,0 +1,86 @@
+"""Early stopping of a training by its validation images."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from vae_info import training
+from vae_info.config import Config
+from vae_info.errors import Stopped
+from vae_info.loop import Execution
+from vae_info.runs import Run, checkpoints
+
+BATCHES = 4  # In an epoch of the tiny data set.
+
+
+def make_config(**flags):
+  # At this learning rate nothing is learned for long.
+  return Config(
+    latent_size=4,
+    batch_size=16,
+    epochs=40,
+    learning_rate=1.0,
+    early_stopping=2,
+    **flags,
+  )
+
+
+@pytest.mark.parametrize('beta', ['1', '0.5:5'])
+def test_a_training_ends_and_keeps_its_best_weights(
+  tiny, tmp_path, monkeypatch, beta
+):
+  values = []
+  make = training.make_validation
+
+  def recording(*arguments):
+    validate = make(*arguments)
+
+    def record():
+      values.append(validate())
+      return values[-1]
+
+    return record
+
+  monkeypatch.setattr(training, 'make_validation', recording)
+  config, run = make_config(beta=beta), Run(tmp_path / 'run')
+  training.train(config, tiny, run)
+  epochs = run.facts['step'] // BATCHES
+  assert len(values) == epochs < 40
+  # Two epochs after the best one it ended, and went back to it.
+  assert np.argmin(values) == epochs - 3
+  again = make(config, run.model(), tiny.validation.images)()
+  np.testing.assert_allclose(again, min(values), rtol=1e-6)
+
+
+def test_it_resumes_to_the_same_weights(tiny, tmp_path, monkeypatch):
+  config = make_config(marginal='maf')
+  whole, parts = Run(tmp_path / 'whole'), Run(tmp_path / 'parts')
+  training.train(config, tiny, whole)
+  save = checkpoints.save
+
+  def save_and_signal(manager, step):
+    save(manager, step)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(checkpoints, 'save', save_and_signal)
+  stops = 0
+  while not parts.finished:
+    try:
+      training.train(
+        config,
+        tiny,
+        parts,
+        Execution(steps_per_call=3, checkpoint_minutes=0),
+      )
+    except Stopped:
+      stops += 1
+  assert stops > 3
+  assert parts.facts['step'] == whole.facts['step']
+  for a, b in zip(
+    whole.model().trainable_variables,
+    parts.model().trainable_variables,
+    strict=True,
+  ):
+    np.testing.assert_array_equal(a, b)
