@@ -116,6 +116,14 @@ def supervised(dataset: str, *tasks: str, **more: Any) -> tuple[Entry, ...]:
   )
 
 
+def flows(dataset: str, *tasks: str) -> tuple[Entry, ...]:
+  """A flow for each task, whose codes are evaluated at all rates."""
+  flags = {'dataset': dataset, 'baseline': 'flow', 'seed': 0}
+  return tuple(
+    Entry({**flags, 'task': task}, module=BASELINES) for task in tasks
+  )
+
+
 def narrow_supervised(
   dataset: str, task: str, **more: int
 ) -> tuple[Entry, ...]:
@@ -293,6 +301,10 @@ SWEEPS = {
     # Without early stopping their C is well above the simple network's.
     *narrow_supervised('omniglot', 'alphabet', early_stopping=True),
     *narrow_supervised('omniglot', 'character', early_stopping=True),
+  ),
+  'flows': (
+    *flows('binarized_mnist', 'digit'),
+    *flows('omniglot', 'alphabet', 'character'),
   ),
   # Rates below ten nats: what is simple, and decoders that marginalise small
   # transformations.

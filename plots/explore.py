@@ -17,6 +17,7 @@ from absl import app, flags
 
 from plots import label_distortion, style, table, table_flags
 from plots.baseline_lines import CLUSTERS, LINES
+from plots.flow_lines import FLOWS
 from plots.label_distortion import BASELINES
 from plots.panels import Panel
 from plots.table import Row
@@ -31,7 +32,8 @@ HELP = (
   'in both panels. Click one to highlight its whole run; Shift adds a run. '
   'Double-click to undo. A line joins the βs of one multi-beta model. '
   'Open markers: deconvolutional decoder. Ring: flow encoder. Dashed: random '
-  'discarding. Ticks: PCA and k-means.'
+  'discarding. Ticks: PCA and k-means. Grey lines: codes of a normalizing '
+  'flow.'
 )
 STYLE = """
   body { font: 14px sans-serif; margin: 2em; max-width: 1100px; }
@@ -61,8 +63,10 @@ NAMES = {method: name for method, (name, _) in BASELINES.items()} | TICKS
 BASELINE_COLOURS = {
   **{name: line['color'] for name, line in BASELINES.values()},
   **{name: LINES[method][1]['color'] for method, name in TICKS.items()},
+  **{name: style.GREY for name, _ in FLOWS.values()},
   'random discard': style.BLACK,
 }
+FLOW_DASHES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2])  # In the order of FLOWS.
 TOOLTIP = {  # Column of `record` -> its name in the tooltip.
   'run': 'run',
   'family': 'family',
@@ -98,8 +102,10 @@ def record(row: Row, panel: str) -> dict:
     family = style.family_name(row.decoder, row.marginal)
     family += f'; {row.encoder} encoder'
   else:
+    if row.method == 'flow':
+      name = FLOWS.get(row.variant, (f'flow, {row.variant}',))[0]
     family = name
-    if row.noise is not None:
+    if row.noise is not None and row.method != 'flow':
       family += f', {row.latent_size:g} dimensions, noise {row.noise:.3g}'
     elif row.method in CLUSTERS:
       family += f', {row.latent_size:g} clusters'
@@ -314,6 +320,14 @@ def _baselines(alt, across, up, ticks: Sequence[str]) -> list:
     rows.transform_filter("datum.is == 'discard'")
     .mark_line(strokeDash=[6, 4], clip=True)
     .encode(x=across, y=up, color=colour),
+    *(
+      rows.transform_filter(f"datum.line == '{name}'")
+      .mark_line(strokeDash=dashes, point={'size': 25}, clip=True)
+      .encode(
+        x=across, y=up, color=colour, order='rate:Q', tooltip=_tooltip(alt)
+      )
+      for (name, _), dashes in zip(FLOWS.values(), FLOW_DASHES, strict=True)
+    ),
   ]
   layers.append(
     rows.transform_filter(f'indexof({[*ticks]}, datum.is) >= 0')

@@ -4,7 +4,8 @@ The dashed black line discards at random from an optimal lossless code, which
 has R = H(X) - D. So C is H(Y) (1 - R / H(X)) on the left, and H(Y) D / H(X) on
 the right. No method can reach the shaded corner, where C < H(Y) - R. Baselines
 without a rate are horizontal lines; a band shows the spread of their seeds.
-Those of PCA and of k-means are in `baseline_lines`.
+Those of PCA and of k-means are in `baseline_lines`, and those of flows in
+`flow_lines`.
 
 #### References
 
@@ -20,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import baseline_lines, style
+from plots import baseline_lines, flow_lines, style
 from plots.panels import Panel, task_panels
 from plots.table import Row, column
 from vae_info import references
@@ -76,6 +77,7 @@ METHODS = {
     *LOSSES,
   ),
   'pca': ('latent_size', 'noise', 'rate', *LOSSES),
+  'flow': ('variant', 'rate', 'rate_stderr', 'distortion', *LOSSES),
   'pca_water_filled': ('latent_size', 'noise', 'rate', *LOSSES),
   **dict.fromkeys(
     baseline_lines.CLUSTERS, ('latent_size', 'rate', 'distortion', *LOSSES)
@@ -148,6 +150,7 @@ def _draw_row(left, right, panel):
   for axes, x in ((left, 'rate'), (right, 'distortion')):
     baseline_lines.draw(axes, panel, x, 'label_distortion')
     _draw_baselines(axes, panel)
+    flow_lines.draw(axes, panel.rows, x, 'label_distortion')
     axes.axhline(entropy, **ENTROPY)
     style.draw_runs(axes, panel.rows, x, 'label_distortion')
 
@@ -227,7 +230,7 @@ def _lines_key(panels):
   entries: list[Artist] = []
   if any(panel.input_entropy is not None for panel in panels):
     entries.append(Line2D([], [], label='random discard', **DISCARD))
-  entries += baseline_lines.key(rows)
+  entries += baseline_lines.key(rows) + flow_lines.key(rows)
   entries += [
     Line2D([], [], label=name, **line)
     for method, (name, line) in BASELINES.items()

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import baseline_lines, label_distortion, style
+from plots import baseline_lines, flow_lines, label_distortion, style
 from plots.panels import PANELS, Panel, data_panel
 from plots.table import Row, column, rows_of_methods
 
@@ -33,6 +33,7 @@ METHODS = {
     'rate_plus_distortion',
     'rate_plus_distortion_stderr',
   ),
+  'flow': ('variant', 'rate', 'distortion', 'rate_plus_distortion'),
   **dict.fromkeys(
     baseline_lines.CLUSTERS,
     ('latent_size', 'rate', 'distortion', 'rate_plus_distortion'),
@@ -68,7 +69,8 @@ def _codes(row):
   """What is the same for all tasks of the same codes."""
   if row.method == 'vae':
     return row.run, row.beta
-  return row.method, row.dataset, row.latent_size, row.seed
+  codes = (row.method, row.dataset, row.latent_size, row.seed)
+  return (*codes, row.variant, row.noise, row.beta)
 
 
 @style.styled
@@ -97,6 +99,7 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
   )
   lines = [
     *baseline_lines.key(rows),
+    *flow_lines.key(rows),
     Line2D([], [], label='D + R = H(X), published', **FRONTIER),
     Patch(label='D + R < H(X)', **label_distortion.FLOOR),
   ]
@@ -112,6 +115,7 @@ def _draw_plane(axes, panel):
     axes.fill_between(ends, known - ends, **label_distortion.FLOOR)
     axes.plot(ends, known - ends, label='frontier', **FRONTIER)
   baseline_lines.draw(axes, panel, 'rate', 'distortion')
+  flow_lines.draw(axes, panel.rows, 'rate', 'distortion')
   style.draw_runs(axes, panel.rows, 'rate', 'distortion')
   axes.set_ylim(0.8 * min(distortions), 1.05 * max(distortions))
 
@@ -124,5 +128,6 @@ def _draw_sum(axes, panel):
     axes.axhline(known, label='frontier', **FRONTIER)
     least = min(least, known)
   baseline_lines.draw(axes, panel, 'rate', 'rate_plus_distortion')
+  flow_lines.draw(axes, panel.rows, 'rate', 'rate_plus_distortion')
   style.draw_runs(axes, panel.rows, 'rate', 'rate_plus_distortion')
   axes.set_ylim(least - 2, least + MAGNIFIED)

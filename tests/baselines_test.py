@@ -22,7 +22,7 @@ from vae_info.baselines import (
   random_encoders,
   supervised,
 )
-from vae_info.baselines.config import OPTIONS, BaselineConfig
+from vae_info.baselines.config import ALL, OPTIONS, BaselineConfig
 from vae_info.baselines.job import Job
 from vae_info.config import Config
 from vae_info.errors import Stopped, UserError
@@ -224,7 +224,7 @@ def runs(tiny, tmp_path_factory):
   assert 'best k' in output
   # The second call finds nothing to do.
   again = call('baselines', *command_line, dataset=tiny)
-  assert again.count('is finished') == len(OPTIONS)
+  assert again.count('is finished') == len(ALL)
   again = call('baselines', *command_line, '--task=quadrant', dataset=tiny)
   assert again == 'finished; next: python -m vae_info.results\n'
   made = [Run(path) for path in folder.iterdir()]
@@ -232,7 +232,7 @@ def runs(tiny, tmp_path_factory):
 
 
 @shares_runs
-@pytest.mark.parametrize('baseline', OPTIONS)
+@pytest.mark.parametrize('baseline', ALL)
 def test_rows_of_each_baseline(runs, baseline):
   rows = runs[baseline].rows
   has_distortion = baseline.startswith('kmeans')
@@ -271,7 +271,7 @@ def test_rows_are_gathered(runs, tmp_path):
   with open(tmp_path / 'r.csv', newline='') as file:
     rows = list(csv.DictReader(file))
   assert tuple(rows[0]) == COLUMNS
-  assert {row['method'] for row in rows} == set(OPTIONS)
+  assert {row['method'] for row in rows} == set(ALL)
   # `evaluate` ignores the run directories of baselines.
   errors = call('evaluate', f'--runs_dir={folder}', status=1)
   assert 'no finished run' in errors
@@ -330,7 +330,7 @@ def test_all_baselines_on_the_bundled_data(tmp_path):
   run('results', f'--runs_dir={tmp_path}', f'--output={tmp_path}/r.csv')
   with open(tmp_path / 'r.csv', newline='') as file:
     rows = list(csv.DictReader(file))
-  assert len(rows) == len(OPTIONS) - 2 + 4 + 2
+  assert len(rows) == len(ALL) - 2 + 4 + 2
   for row in rows:
     assert float(row['label_entropy']) == pytest.approx(2.3008, abs=1e-4)
     assert float(row['label_distortion']) < 2.6
@@ -407,9 +407,9 @@ def test_search_evaluates_the_best_alone(tiny, tmp_path):
 def test_requests_become_configs():
   common = {'dataset': 'static_mnist', 'binarization': 'static', 'seed': 1}
   searched = [{'depth': depth} for depth in (1, 2)]
-  request = command.Request(tuple(OPTIONS), common, {'depth': 3}, searched)
+  request = command.Request(ALL, common, {'depth': 3}, searched)
   *others, networks = request.configs('digit')
-  assert [config.baseline for [config] in others] == list(OPTIONS)[:-1]
+  assert [config.baseline for [config] in others] == list(ALL)[:-1]
   assert [config.depth for config in networks] == [1, 2]
   assert all(config.seed == 1 for config in networks)
   # An unused option is an error only if a single baseline is requested.

@@ -150,6 +150,7 @@ def _row(job, directions, number, classifier, test, decoder):
   rates = flow_codes.rates(test, noises).mean(axis=0)
   return {
     'latent_size': int(np.sum(noises < 1.0)),
+    'noise': float(noises.min()),  # Of the first dimension.
     **flow_rows.measured(
       job, rates, np.mean(errors, 0), np.mean(losses, 0), np.mean(hits, 0)
     ),

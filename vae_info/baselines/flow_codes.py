@@ -104,7 +104,7 @@ def moments(
       found = tf.reduce_sum(direction * bijector.inverse(tf.identity(codes)))
     return tape.gradient(found, codes)
 
-  total = np.zeros(2 * (np.prod(values.shape[1:]),))
+  total = np.zeros([1, 1])  # Grows to `[L, L]`.
   for number, (real, [batch]) in enumerate(
     estimates.batches(batch_size, values)
   ):

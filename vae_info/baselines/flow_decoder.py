@@ -110,12 +110,14 @@ class Fit:
     losses: A function of the number of the step, indices of images `[B]`,
       images float32 `[B, H, W, C]` and levels `[B]`. It returns nats, `[B]`.
     levels: The number of levels.
+    execution: How to run the steps; the module was made in its scope.
   """
 
   job: Job
   module: tf.Module
   losses: Callable[..., tf.Tensor]
   levels: int
+  execution: loop.Execution
 
   def run(self) -> None:
     """Fits the module; each image of a step has a level of its own.
@@ -133,7 +135,8 @@ class Fit:
       learning_rate=LEARNING_RATE,
     )
     variables = list(self.module.trainable_variables)
-    optimizer = loop.make_optimizer(schedule, variables)
+    with self.execution.strategy.scope():
+      optimizer = loop.make_optimizer(schedule, variables)
     held = tf.constant(images)
 
     def step(number, indices):
@@ -148,9 +151,7 @@ class Fit:
       training.update(optimizer, variables, tape.gradient(loss, variables))
       return {'loss': loss}
 
-    steps = loop.many_steps(
-      step, ('loss',), config.batch_size, loop.Execution()
-    )
+    steps = loop.many_steps(step, ('loss',), config.batch_size, self.execution)
     for first in range(0, schedule.total, 100):
       count = min(100, schedule.total - first)
       steps(tf.constant(first), tf.constant(schedule.order(first, count)))
@@ -171,9 +172,11 @@ def fit_decoder(
     Stopped: A signal was received.
   """
   table = tf.constant(np.stack(noises), tf.float32)
-  decoder = Decoder(
-    codes.shape[-1], len(noises), job.dataset.image_shape, job.config.seed
-  )
+  execution = loop.Execution()
+  with execution.strategy.scope():
+    decoder = Decoder(
+      codes.shape[-1], len(noises), job.dataset.image_shape, job.config.seed
+    )
   several = tf.convert_to_tensor(codes)
 
   def losses(number, indices, images, levels):
@@ -182,7 +185,7 @@ def fit_decoder(
     known = flow_codes.seen(one, tf.gather(table, levels), key)
     return objectives.distortion(images, decoder(known, levels))
 
-  Fit(job, decoder, losses, len(noises)).run()
+  Fit(job, decoder, losses, len(noises), execution).run()
   return decoder
 
 
@@ -200,7 +203,9 @@ def fit_noise(
   Raises:
     Stopped: A signal was received.
   """
-  model = LearnedNoise(noises, job.dataset.image_shape, job.config.seed)
+  execution = loop.Execution()
+  with execution.strategy.scope():
+    model = LearnedNoise(noises, job.dataset.image_shape, job.config.seed)
   held = tf.constant(means)
   logs = tf.constant(np.log(betas), tf.float32)
 
@@ -212,7 +217,7 @@ def fit_noise(
     each = tf.exp(tf.gather(logs, levels))
     return conditioning.weights(each) * (distortions + each * rates)
 
-  Fit(job, model, losses, len(betas)).run()
+  Fit(job, model, losses, len(betas), execution).run()
   return model
 
 

@@ -128,7 +128,7 @@ def _bounds(job, model, means, level, found):
   classifier, losses = found
   seed, data = job.config.seed, job.dataset
   scales = np.exp(model.log_scales.numpy()[level])
-  encodings, seen = [], {}
+  encodings, seen = {}, {}
   for name in SPLITS:
     key = randomness.stateless_seed(seed, f'{name} codes of bounds')
     noisy, rates, seen[name] = _codes(model, means[name], level, key)
@@ -137,16 +137,20 @@ def _bounds(job, model, means, level, found):
     )
     labels = {job.config.task: job.labels(getattr(data, name))}
     log_marginals = gaussians.log_prob(noisy) - rates
-    encodings.append(bounds.Encodings(gaussians, noisy, labels, log_marginals))
+    encodings[name] = bounds.Encodings(gaussians, noisy, labels, log_marginals)
   classes = {job.config.task: job.num_classes}
-  train, validation, test = encodings
-  measured = bounds.measure(train, validation, test, classes, seed)
-  information = measured[job.config.task]
-  losses_of_validation, _ = flow_rows.label_losses(
+  information = bounds.measure(
+    encodings['train'],
+    encodings['validation'],
+    encodings['test'],
+    classes,
+    seed,
+  )[job.config.task]
+  validation, _ = flow_rows.label_losses(
     job, classifier, seen['validation'], 'validation'
   )
   entropy = label_entropy(job.labels(data.test))
-  lower = information.lower(entropy, losses, losses_of_validation.mean())
+  lower = information.lower(entropy, losses, validation.mean())
   return {
     'information_lower': lower.mean,
     'information_lower_stderr': lower.stderr,

@@ -252,7 +252,6 @@ def _halves(channels: int, times: int):
   return ((even, odd), (odd, even)) * times
 
 
-# Elementwise map -> the stages, for images of `side` pixels.
 def plan(kind: str, side: int) -> tuple[Stage, ...]:
   """The stages of a flow for square images; `side` is a multiple of 4."""
   if kind == 'mixture':

@@ -25,7 +25,9 @@ COLUMNS = (
   'marginal',
   'architecture',
   'latent_size',
-  'noise',  # Standard deviation; PCA only. Water-filled: of a pixel's error.
+  # Standard deviation. PCA; water-filled, of a pixel's error; of a flow, the
+  # least over dimensions.
+  'noise',
   'beta',
   'beta_trained',  # 'LOW:HIGH' for a multi-beta model.
   'seed',

@@ -1,0 +1,52 @@
+"""Lines of a normalizing flow's codes, as the figures draw them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.lines import Line2D
+
+from plots import style
+from plots.table import Row, column
+
+# Variant -> its name in the key, and its dashes.
+FLOWS: dict[str, tuple[str, Any]] = {
+  'all': ('flow, all dimensions', '-'),
+  'coarse': ('flow, coarse dimensions', (0, (5, 1.5))),
+  'untrained': ('flow, untrained', (0, (1, 1.2))),
+  'learned': ('flow, learned noise', (0, (5, 1.2, 1, 1.2))),
+}
+LINE: style.Keywords = {
+  'color': style.GREY,
+  'linewidth': 1.1,
+  'marker': 'x',
+  'markersize': 2.6,
+  'zorder': 2.5,
+}
+
+
+def variants(rows: Sequence[Row]) -> dict[str, list[Row]]:
+  """The rows of each variant of a flow's codes, in the order of their rate."""
+  found: dict[str, list[Row]] = {}
+  for row in sorted(rows, key=lambda row: row.rate or 0.0):
+    if row.method == 'flow':
+      found.setdefault(row.variant, []).append(row)
+  return {name: found[name] for name in FLOWS if name in found} | found
+
+
+def draw(axes, rows: Sequence[Row], x: str, y: str) -> None:
+  """Draws column `y` against column `x`, a line for each variant."""
+  for variant, group in variants(rows).items():
+    _, dashes = FLOWS.get(variant, (variant, '-'))
+    places = column(group, x), column(group, y)
+    axes.plot(*places, label=f'flow {variant}', linestyle=dashes, **LINE)
+
+
+def key(rows: Sequence[Row]) -> list[Line2D]:
+  """The entries of a key for the flows in `rows`."""
+  looks = [
+    FLOWS.get(variant, (f'flow, {variant}', '-')) for variant in variants(rows)
+  ]
+  return [
+    Line2D([], [], label=name, linestyle=dashes, **LINE)
+    for name, dashes in looks
+  ]
