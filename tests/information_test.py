@@ -128,6 +128,16 @@ def test_sums_over_pairs_agree_with_the_definition(monkeypatch, most):
   np.testing.assert_allclose(found.rows, w.sum(axis=3), **tolerance)
   np.testing.assert_allclose(found.columns, w.sum(axis=2), **tolerance)
   np.testing.assert_allclose(found.largest, w.max(axis=(2, 3)), **tolerance)
+  # The same with caps.
+  caps = np.array([[0.2, 0.5]] * 3)
+  capped = 1 / (1 / np.maximum(w, 1e-300) + 1 / caps[:, :, None, None])
+  found = pair_sums(codes, gaussians, kernels, references, np.log(caps))
+  tolerance = {'rtol': 1e-3, 'atol': 1e-12}
+  np.testing.assert_allclose(found.rows, capped.sum(axis=3), **tolerance)
+  np.testing.assert_allclose(found.columns, capped.sum(axis=2), **tolerance)
+  np.testing.assert_allclose(
+    found.largest, capped.max(axis=(2, 3)), **tolerance
+  )
   # A code and all images, with the labels of two tasks.
   labels = [np.arange(60) % 4, np.arange(60) % 2]
   weights = [np.eye(4)[labels[0]] / 60, np.eye(2)[labels[1]] / 60]
@@ -191,6 +201,33 @@ def test_the_best_reference_has_its_closed_form(alpha):
     codes, gaussians, [Kernel.tempered(alpha)], reference[None, None]
   )
   assert found.rows.mean() == pytest.approx(1.0, abs=0.05)  # W
+
+
+def test_a_cap_is_a_bound_too_and_tames_twins():
+  size, nats = 4, 6.0
+  gaussians, codes = channel(2_000, size, power_of(nats, size))
+  reference = log_aggregate(codes, power_of(nats, size))
+  whole = Kernel.tempered(1.0)
+  none = information.tempered(codes, gaussians, whole, reference)
+  high, low = (
+    information.tempered(codes, gaussians, whole, reference, log_cap=cap)
+    for cap in (60.0, 7.0)
+  )
+  assert high.mean == pytest.approx(none.mean, abs=1e-3)
+  assert low.mean < 7.0 and low.mean < nats + 3 * low.stderr
+  assert low.share < 0.5 * none.share and low.stderr < none.stderr
+  # Three codes of each image: without a cap, few pairs make all of W.
+  three = Gaussians(
+    *(
+      np.tile(part[:600], [3, 1])
+      for part in (gaussians.means, gaussians.scales)
+    )
+  )
+  codes = three.draw(np.random.default_rng(6))
+  bound = information.tempered(
+    codes, three, whole, log_aggregate(codes, power_of(nats, size)), log_cap=7.0
+  )
+  assert bound.mean <= math.log(600)  # The information of 600 images.
 
 
 def test_infonce_is_at_most_the_logarithm_of_the_images():

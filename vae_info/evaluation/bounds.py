@@ -25,13 +25,17 @@ from vae_info.evaluation.sums import LogSums, log_sums
 
 ROWS = 2_500  # Validation codes for choosing; each is paired with all images.
 BANDWIDTHS = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0)  # Times the encoder's variance.
-ALPHAS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+ALPHAS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # Shares of the mixed density in the reference b; the rest is the mean of
 # p(z|x)^alpha over training images.
 SHARES = (0.01, 0.1, 0.5, 1.0)
 # The largest errors of tempered bounds, expected from validation images. One of
 # the next level replaces a bound that does not hold on test images.
-LEVELS = (0.05, 0.025, 0.01)
+LEVELS = (0.08, 0.05, 0.025, 0.01)
+# Caps: ln M is less than ln of the number of pairs of test images by so much.
+CAPS = (5.0, 6.0, 7.0)
+CAPPED_ALPHAS = (0.5, 0.7, 1.0)
+CAPPED_SHARES = (0.5, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,13 +76,15 @@ class Choice:
     kernel: p(z|x)^alpha, or another kernel in its place.
     share: The share of the mixed density in b.
     constant: Added to ln of the mixed density's part, nats.
+    log_cap: ln M, nats; None for no cap.
     expected: The bound and its error, from validation images.
   """
 
   kernel: Kernel
   share: float
   constant: float
-  expected: tuple[float, float]
+  log_cap: float | None = None
+  expected: tuple[float, float] = (-np.inf, 0.0)
 
   def log_references(
     self, log_powers: np.ndarray, log_densities: np.ndarray
@@ -185,7 +191,7 @@ class Information:
 
     It is the one of InfoNCE, the tempered bound and the sum over strata that
     has the greatest value less two errors, on validation images. If it does not
-    hold on test images, InfoNCE is reported.
+    hold on test images, the next one is reported.
 
     Args:
       label_entropy: H(Y), nats.
@@ -196,8 +202,11 @@ class Information:
     known = label_entropy - validation
     infonce, tempered, (conditional, error) = self.expected
     strata = (conditional + known, error)
-    best = candidates[information.choose([infonce, tempered, strata]) or 0]
-    return best if best.holds else self.lowers[0]
+    ends = [value - 2 * error for value, error in (infonce, tempered, strata)]
+    for number in np.argsort(ends)[::-1]:
+      if candidates[number].holds and np.isfinite(ends[number]):
+        return candidates[number]
+    return self.lowers[0]
 
   def strata(self, label_entropy: float, losses: np.ndarray) -> Bound:
     """H(Y) - C + I(X;Z|Y), a lower bound on I(X;Z)."""
@@ -326,7 +335,7 @@ def _choose_all(aggregate, validation, count) -> _Chosen:
   """Chooses everything for `count` test images."""
   size = validation.codes.shape[1]
   kernels = [Kernel.bandwidth(times, size) for times in BANDWIDTHS]
-  kernels += [Kernel.tempered(alpha) for alpha in ALPHAS if alpha < 1.0]
+  kernels += [Kernel.tempered(alpha) for alpha in ALPHAS]
   seen = aggregate.against(validation[:ROWS], kernels)
   one = next(iter(seen.values()))
   weights = fit_weights(one)
@@ -384,35 +393,78 @@ def choose(
   Returns:
     A choice for each of `LEVELS` that has one, in their order.
   """
-  codes = seen.encodings.codes
   mixed = seen.mixed(weights, by_class)
+  powers = {
+    kernel: seen.averages(kernel, by_class)
+    for kernel in seen.kernels
+    if kernel.weight == kernel.power
+  }
+  # A constant makes the two parts of the reference alike.
+  constants = {
+    kernel: float(mixtures.log_mean(logs - kernel.power * mixed))
+    for kernel, logs in powers.items()
+  }
   labels = validation.labels[seen.task] if by_class else None
-  each, references = [], []
-  kernels = [k for k in seen.kernels if k.weight == k.power]
-  for kernel in kernels:
-    powers = seen.averages(kernel, by_class)
-    constant = float(mixtures.log_mean(powers - kernel.power * mixed))
-    some = [Choice(kernel, share, constant, (0.0, 0.0)) for share in SHARES]
-    references.append([one.log_references(powers, mixed) for one in some])
-    each.append(some)
-  found = information.pairs(
-    codes, validation.gaussians, kernels, np.array(references), labels
-  )
-  if not found[0].used.any():
-    return []
   choices = []
-  for some, sums in zip(each, found, strict=True):
-    values, errors = information.expected(sums, count)
-    choices += [
-      dataclasses.replace(choice, expected=(float(value), float(error)))
-      for choice, value, error, share in zip(
-        some, values, errors, sums.share, strict=True
-      )
-      if share <= information.MOST_SHARE
+  for each in _candidates(constants, count):
+    references = [
+      [choice.log_references(powers[choice.kernel], mixed) for choice in some]
+      for some in each
     ]
+    caps = [[choice.log_cap for choice in some] for some in each]
+    found = information.pairs(
+      seen.encodings.codes,
+      validation.gaussians,
+      [some[0].kernel for some in each],
+      np.array(references),
+      labels,
+      None if caps[0][0] is None else np.array(caps),
+    )
+    for some, sums in zip(each, found, strict=True):
+      choices += _with_expected(some, sums, count)
+  return _of_levels(choices)
+
+
+def _of_levels(choices: Sequence[Choice]) -> list[Choice]:
+  """The best choice at each of `LEVELS` that has one."""
   expected = [choice.expected for choice in choices]
   numbers = [information.choose(expected, most) for most in LEVELS]
   return [choices[n] for n in dict.fromkeys(numbers) if n is not None]
+
+
+def _candidates(
+  constants: Mapping[Kernel, float], count: int
+) -> list[list[list[Choice]]]:
+  """Choices for each kernel, first without caps and then with them."""
+  plain = [
+    [Choice(kernel, share, constant) for share in SHARES]
+    for kernel, constant in constants.items()
+  ]
+  pairs = np.log(max(2, count)) + np.log(max(2, count - 1))
+  capped = [
+    [
+      Choice(kernel, share, constant, pairs - less)
+      for share in CAPPED_SHARES
+      for less in CAPS
+    ]
+    for kernel, constant in constants.items()
+    if kernel.power in CAPPED_ALPHAS
+  ]
+  return [plain, capped]
+
+
+def _with_expected(choices, sums, count) -> list[Choice]:
+  """The choices in which no pair has too large a share, and their values."""
+  if not sums.used.any():
+    return []
+  values, errors = information.expected(sums, count)
+  return [
+    dataclasses.replace(choice, expected=(float(value), float(error)))
+    for choice, value, error, share in zip(
+      choices, values, errors, sums.share, strict=True
+    )
+    if share <= information.MOST_SHARE
+  ]
 
 
 def _tempered(seen, weights, choices, by_class):
@@ -431,6 +483,7 @@ def _tempered(seen, weights, choices, by_class):
       choice.kernel,
       choice.log_references(powers, mixed),
       labels,
+      choice.log_cap,
     )
     if bound.holds:
       return bound, choice.expected

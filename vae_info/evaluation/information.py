@@ -23,6 +23,10 @@ p(z|x)^alpha. Then W is close to 1, and the bound differs little from its
 unbiased form [3], E f + 1 - W. The term -ln W is biased upward by about half
 its variance.
 
+Codes may have near twins among the images, whose few pairs then make most of W.
+So w may be capped: w / (1 + w / M) takes its place for all pairs i, j, and f is
+its logarithm. This too is the bound of [2], and f is at most ln M.
+
 Within strata of the label, the same bounds I(X;Z|Y). All strata share one W. If
 Y depends on Z through X alone,
 
@@ -167,6 +171,7 @@ def pairs(
   kernels: Sequence[Kernel],
   log_references: np.ndarray,
   labels: np.ndarray | None = None,
+  log_caps: np.ndarray | None = None,
 ) -> list[Pairs]:
   """Sums w over pairs of a code and another image of its stratum.
 
@@ -176,12 +181,12 @@ def pairs(
     kernels: K kernels, each in place of p(z|x)^alpha.
     log_references: ln b(z_i), nats, `[K, R, n]`.
     labels: Classes of the m images, which are the strata; None for one stratum.
+    log_caps: ln M of each, nats, `[K, R]`; None for no cap.
 
   Returns:
     The sums of each kernel.
   """
   count, images = len(codes), len(gaussians)
-  # A constant in b does not change the bound, and keeps w near 1.
   shape = log_references.shape[:2]
   rows, means = np.zeros([2, *shape, count])
   columns = np.zeros([*shape, images])
@@ -191,8 +196,9 @@ def pairs(
     mine = part[part < count]  # They come first, since `part` is sorted.
     if not len(mine):
       return np.zeros(shape)
+    references = log_references[..., mine]
     sums = pair_sums(
-      codes[mine], gaussians[part], kernels, log_references[..., mine]
+      codes[mine], gaussians[part], kernels, references, log_caps
     )
     others = len(part) - 1
     rows[..., mine] = sums.rows / others
@@ -205,16 +211,21 @@ def pairs(
   largest = np.max([np.zeros(shape), *each], axis=0)
   with np.errstate(invalid='ignore', divide='ignore'):
     share = largest / rows.sum(axis=-1)
-  diagonal = _diagonal(codes, gaussians[:count], kernels) - log_references
+  diagonal = _diagonal(codes, gaussians, kernels, log_references, log_caps)
   diagonal = np.where(used, diagonal, 0.0)
   each = zip(diagonal, rows, columns, means, share, strict=True)
   return [Pairs(f, u, v, mean, used, part) for f, u, v, mean, part in each]
 
 
-def _diagonal(codes, gaussians, kernels):
-  """ln of each kernel of the codes and their own images, `[K, 1, n]`."""
-  logs = gaussians.log_prob(codes)
-  return np.stack([k.log_value(logs, gaussians) for k in kernels])[:, None]
+def _diagonal(codes, gaussians, kernels, log_references, log_caps):
+  """f of the codes and their own images, `[K, R, n]`."""
+  own = gaussians[: len(codes)]
+  logs = own.log_prob(codes)
+  values = np.stack([k.log_value(logs, own) for k in kernels])[:, None]
+  values = values - log_references
+  if log_caps is None:
+    return values
+  return -np.logaddexp(-values, -log_caps[..., None])
 
 
 def tempered(
@@ -223,6 +234,7 @@ def tempered(
   kernel: Kernel,
   log_references: np.ndarray,
   labels: np.ndarray | None = None,
+  log_cap: float | None = None,
 ) -> Bound:
   """The tempered bound, from below; beyond the logarithm of N images.
 
@@ -232,8 +244,12 @@ def tempered(
     kernel: p(z|x)^alpha, or another kernel in its place.
     log_references: ln b(z_i), nats, `[N]`.
     labels: If given, the bound is on I(X;Z|Y).
+    log_cap: ln M, nats; None for no cap.
   """
-  [sums] = pairs(codes, gaussians, [kernel], log_references[None, None], labels)
+  caps = None if log_cap is None else np.array([[log_cap]])
+  [sums] = pairs(
+    codes, gaussians, [kernel], log_references[None, None], labels, caps
+  )
   values = np.zeros(len(codes))
   used = sums.used
   if not used.any():  # No two images have the same label.

@@ -131,16 +131,19 @@ def pair_sums(
   gaussians: Gaussians,
   kernels: Sequence[Kernel],
   log_references: np.ndarray,
+  log_caps: np.ndarray | None = None,
 ) -> PairSums:
-  """Sums of kernel(z_i, x_j) / reference(z_i) over pairs i != j.
+  """Sums of w = kernel(z_i, x_j) / reference(z_i) over pairs i != j.
 
   Args:
     codes: Codes of the first n images, `[n, L]`.
     gaussians: p(z|x) of m images.
     kernels: K kernels.
     log_references: R references of each kernel, nats, `[K, R, n]`.
+    log_caps: ln M of each, finite, `[K, R]`: then w / (1 + w / M) is summed.
   """
   shape, images = log_references.shape[:2], len(gaussians)
+  caps = None if log_caps is None else np.exp(log_caps)
   bases = _bases(kernels, gaussians)
 
   def job(rows, product):
@@ -148,19 +151,7 @@ def pair_sums(
     inside = np.arange(len(values))
     values[inside, rows.start + inside] = -np.inf
     for base in bases:
-      changed = base.change(values)
-      most = changed.max(axis=1)
-      most[~np.isfinite(most)] = 0.0
-      scales = {
-        part.number: np.exp(
-          power * most + part.constant - log_references[part.number][:, rows]
-        )
-        for power, parts in base.powers.items()
-        for part in parts
-      }
-      for power, columns, exps in _passes(changed, most, base.powers):
-        for part in base.powers[power]:
-          _add(found, part, columns, exps, scales[part.number])
+      _add_base(found, base, values, log_references[..., rows], caps)
     return found.rows, found.columns, found.largest
 
   parts = of_each_block(job, codes, gaussians)
@@ -179,17 +170,48 @@ def _empty(shape, rows, images):
   )
 
 
-def _add(found, part, columns, exps, scales):
-  """Adds one pass to the sums of one kernel; `scales` are `[R, n]`."""
-  exps = part.apply(exps, columns)
+def _add_base(found, base, values, log_references, caps):
+  """Adds the pairs of a block to the sums of all kernels of one base."""
+  changed = base.change(values)
+  most = changed.max(axis=1)
+  most[~np.isfinite(most)] = 0.0
+  scales = {
+    part.number: np.exp(
+      power * most + part.constant - log_references[part.number]
+    )
+    for power, parts in base.powers.items()
+    for part in parts
+  }
+  for power, columns, exps in _passes(changed, most, base.powers):
+    for part in base.powers[power]:
+      limits = None if caps is None else caps[part.number]
+      small, own = part.apply(exps, columns), scales[part.number]
+      _add(found, part.number, columns, small, own, limits)
+
+
+def _add(found, number, columns, exps, scales, caps):
+  """Adds exps times scales, `[n, columns]` and `[R, n]`, for one kernel."""
+  if caps is not None:
+    _add_capped(found, number, columns, exps, scales / caps[:, None], caps)
+    return
   # float32, at most 1: a product with float64 would copy all pairs.
   top = np.maximum(scales.max(axis=1), np.finfo(np.float64).tiny)[:, None]
   small = (scales / top).astype(np.float32)
-  found.rows[part.number] += exps.sum(axis=1) * scales
-  found.columns[part.number][:, columns] += (small @ exps) * top
-  found.largest[part.number] = np.maximum(
-    found.largest[part.number], (scales * exps.max(axis=1)).max(axis=1)
+  found.rows[number] += exps.sum(axis=1) * scales
+  found.columns[number][:, columns] += (small @ exps) * top
+  found.largest[number] = np.maximum(
+    found.largest[number], (scales * exps.max(axis=1)).max(axis=1)
   )
+
+
+def _add_capped(found, number, columns, exps, ratios, caps):
+  """The same of w / (1 + w / M); `ratios` are scales / M, and `caps` M."""
+  for one, (ratio, cap) in enumerate(zip(ratios, caps, strict=True)):
+    w = exps * np.minimum(ratio, 1e30).astype(np.float32)[:, None]
+    w /= 1 + w
+    found.rows[number, one] += cap * w.sum(axis=1)
+    found.columns[number, one, columns] += cap * w.sum(axis=0)
+    found.largest[number, one] = max(found.largest[number, one], cap * w.max())
 
 
 def softmax_sums(
