@@ -43,7 +43,7 @@ ROOMS = {
   'loop': BASICS | {'runs', 'devices'},
   'training': BASICS | PAPER | LEARNING | {'augmentation', 'multiplier'},
   'evaluation': BASICS | PAPER | LEARNING,
-  'baselines': BASICS | PAPER | LEARNING | {'evaluation'},
+  'baselines': BASICS | PAPER | LEARNING | {'evaluation', 'training'},
   'examples': BASICS | PAPER | LEARNING | {'evaluation'},
   'cli': {'errors', 'config'},  # Shared by the commands.
 }
