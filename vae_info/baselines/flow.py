@@ -39,7 +39,7 @@ from vae_info.networks import flow as flows
 from vae_info.runs.paths import write_atomically
 
 DRAWS = 4  # Of v, for each training image; epochs of a fit take turns.
-JACOBIANS = 10_000  # Training images whose Jacobians make the basis.
+JACOBIANS = 4_000  # Training images whose Jacobians make the basis.
 
 
 def fit(job: Job) -> list[dict]:

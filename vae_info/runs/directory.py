@@ -7,8 +7,8 @@
 <run>/progress.json    training progress
 <run>/finished.json    written last: only a finished training has it
 <run>/classifiers/     c(y|z) of each task; of a multi-beta model, at each beta
-<run>/trained.json     supervised baseline: written when it is trained
-<run>/parts/           PCA and k-means: rows for each number of dimensions
+<run>/trained.json     supervised baseline or flow: written when it is trained
+<run>/parts/           PCA, k-means, flow: rows for each size or variant
 <run>/evaluation.json  rows of the table of results
 <run>/launch/          what a sweep wrote while it ran this run
 
