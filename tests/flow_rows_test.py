@@ -21,6 +21,8 @@ SHORT = {
   'flow_rates': (2.0, 8.0, 20.0),
 }
 
+pytestmark = pytest.mark.slow  # A flow is trained and measured.
+
 
 def config(**more):
   return BaselineConfig('static_mnist', 'quadrant', 'flow', **(SHORT | more))
@@ -78,7 +80,9 @@ def test_rows_that_are_kept_are_not_made_again(run, tiny, monkeypatch):
   before, path = run.rows, run.path / tables.EVALUATION
   path.unlink()
   monkeypatch.setattr(loop, 'take', None)
-  assert baselines.run(config(), tiny, run) == before
+  for old, new in zip(before, baselines.run(config(), tiny, run), strict=True):
+    # The working tree may have changed meanwhile.
+    assert new == old | {'version': new['version']}
 
 
 def test_a_stopped_training_resumes_to_the_same_weights(
