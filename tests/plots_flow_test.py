@@ -1,0 +1,81 @@
+"""Codes of flows are lines of their own in the figures and in the explorer."""
+
+import numpy as np
+import plots_table
+import pytest
+
+from plots import explore, flow_lines, label_distortion, rate_distortion, table
+
+RATES = (2.0, 12.0, 6.0)
+
+
+def flow_rows():
+  """Two variants at some rates, which are not in order."""
+  common = {
+    'run': 'binarized_mnist_flow_digit_seed0',
+    'dataset': 'binarized_mnist',
+    'task': 'digit',
+    'method': 'flow',
+    'classifier': 'mlp 200-200',
+    'label_entropy': 2.3008,
+    'input_entropy': 79.78,
+    'latent_size': 40,
+    'seed': 0,
+    'rate_stderr': 0.1,
+    'label_distortion_stderr': 0.01,
+  }
+  for shift, variant in enumerate(('untrained', 'all')):
+    for rate in RATES:
+      yield common | {
+        'variant': variant,
+        'noise': 1 / rate,
+        'rate': rate,
+        'distortion': 200 - rate,
+        'rate_plus_distortion': 200 + shift,
+        'label_distortion': 2.3 - 0.1 * rate + 0.01 * shift,
+      }
+
+
+@pytest.fixture(scope='module')
+def rows(tmp_path_factory):
+  columns = (*plots_table.COLUMNS, 'variant')
+  made = [*plots_table.rows(('binarized_mnist',)), *flow_rows()]
+  path = plots_table.write(
+    tmp_path_factory.mktemp('table') / 'r.csv', made, columns
+  )
+  return table.read(path)
+
+
+def test_a_line_joins_the_rates_of_a_variant_in_order(rows):
+  figure = label_distortion.label_distortion(label_distortion.make_panels(rows))
+  left, right = figure.axes[:2]
+  for axes, x in ((left, np.sort(RATES)), (right, 200 - np.sort(RATES))):
+    for variant, shift in (('all', 0.01), ('untrained', 0.0)):
+      [line] = [
+        each for each in axes.lines if each.get_label() == f'flow {variant}'
+      ]
+      expected = 2.3 - 0.1 * np.sort(RATES) + shift
+      np.testing.assert_allclose(line.get_xydata(), np.stack([x, expected], 1))
+  names = [
+    text.get_text() for key in figure.legends for text in key.get_texts()
+  ]
+  assert 'flow, all dimensions' in names
+  assert 'flow, learned noise' not in names
+
+
+def test_the_rate_and_distortion_figure_has_the_sum(rows):
+  figure = rate_distortion.rate_distortion(rate_distortion.make_panels(rows))
+  below = figure.axes[1]
+  [line] = [each for each in below.lines if each.get_label() == 'flow all']
+  np.testing.assert_allclose(line.get_ydata(), 201.0)
+
+
+def test_the_known_variants_come_in_one_order(rows):
+  assert list(flow_lines.variants(rows)) == ['all', 'untrained']
+
+
+def test_the_explorer_names_the_variant(rows):
+  row = next(row for row in rows if row.variant == 'untrained')
+  record = explore.record(row, 'MNIST digit')
+  assert record['line'] == record['family'] == 'flow, untrained'
+  assert len(explore.FLOW_DASHES) == len(flow_lines.FLOWS)
