@@ -4,6 +4,7 @@
     python -m vae_info.evaluate --run=runs/NAME  this run, even if it has one
     python -m vae_info.evaluate --betas=0.5,1,2  multi-beta models, at these
     python -m vae_info.evaluate --nobounds       without bounds, in less time
+    python -m vae_info.evaluate --label_budgets=100,1000  also C of few labels
 
 The command prints tables and writes `evaluation.json` into each run directory.
 Every number is a mean over all test images, with its standard error, in nats.
@@ -75,6 +76,7 @@ def define_flags() -> None:
     'that gives the least C. This takes about as long as fitting the '
     'classifier. Validation images (--split) get no bounds.',
   )
+  cli.define_more_estimates()
   cli.define_entropy_estimate()
   cli.define_classifier_flags()
 
@@ -89,6 +91,8 @@ def main(argv):
     batch_size=FLAGS.eval_batch_size,
     split=FLAGS.split,
     bounds=FLAGS.bounds,
+    critics=FLAGS.critics,
+    label_budgets=cli.numbers('label_budgets', FLAGS.label_budgets, int) or (),
     entropy_estimate=FLAGS.entropy_estimate,
     data_dir=FLAGS.data_dir,
     cache_dir=FLAGS.cache_dir,
@@ -142,10 +146,16 @@ def _show(rows, details, sizes, split) -> None:
   if bounds:
     print(f'\nbounds in nats per {split} image, ± standard error:')
     print(bounds)
-  for row in rows:
-    for doubt in tables.doubts(row):
-      where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
-      print(f'doubtful: {where}: {doubt}')
+  learned = tables.critics_table(details)
+  if learned:
+    print(f'\nI(X;Z) ≥ by learned critics, nats per {split} image:')
+    print(learned)
+  few = tables.budgets_table(rows)
+  if few:
+    print(f'\nC with few labels, nats per {split} image, ± standard error:')
+    print(few)
+  for line in tables.doubtful(rows, details):
+    print(line)
 
 
 if __name__ == '__main__':
