@@ -457,6 +457,7 @@ def _draw_log_betas(config, model, step):
 
 def _annealing(config: Config, schedule: Schedule, step: tf.Tensor):
   """What beta is multiplied by: it grows from 0 to 1 in the first epochs."""
+  assert config.kl_annealing_epochs is not None  # Its default is filled in.
   steps = config.kl_annealing_epochs * schedule.per_epoch
   return tf.minimum(1.0, tf.cast(step, tf.float32) / steps) if steps else 1.0
 
