@@ -126,6 +126,7 @@ def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
   for dataset, tasks in (
     ('binarized_mnist', datasets.digit_attributes.NAMES + ('digit',)),
     ('omniglot_lake', tuple(datasets.omniglot_lake.NUM_CLASSES)),
+    ('sprites', tuple(datasets.sprites.NUM_CLASSES)),
   ):
     families = {
       (run.config.decoder, run.config.marginal)

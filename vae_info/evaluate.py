@@ -55,6 +55,13 @@ def define_flags() -> None:
     'Betas at which to evaluate multi-beta models, separated by commas. The '
     'default is 12 betas, evenly spaced in log beta.',
   )
+  flags.DEFINE_boolean(
+    'one_trunk',
+    False,
+    'Whether the classifiers of all tasks share their hidden layers, if all '
+    'tasks are evaluated (--task=all). By default those of some tasks do, such '
+    "as MNIST's attributes. A task that shares them gets no bounds.",
+  )
   cli.define_data_flags()
   flags.DEFINE_integer(
     'num_samples',
@@ -88,6 +95,7 @@ def main(argv):
     num_samples=FLAGS.num_samples,
     batch_size=FLAGS.eval_batch_size,
     split=FLAGS.split,
+    one_trunk=FLAGS.one_trunk,
     bounds=FLAGS.bounds,
     entropy_estimate=FLAGS.entropy_estimate,
     data_dir=FLAGS.data_dir,

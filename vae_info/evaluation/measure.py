@@ -61,6 +61,8 @@ def open_store(run: Run, options: Options) -> tuple[stored.Store, list[str]]:
   dataset = datasets.load(
     config.dataset, options.data_dir, options.cache_dir, config.binarization
   )
+  if options.one_trunk:
+    dataset = heads.one_trunk(dataset)
   tasks = datasets.chosen_tasks(options.task, dataset)
   points = curve.load(run, options.betas)
   settings = options.settings(config.seed)

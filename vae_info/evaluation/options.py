@@ -66,6 +66,8 @@ class Options:
     batch_size: Images at once. It affects memory and speed alone.
     split: The images to evaluate, 'test' or 'validation'. Rows of the latter
       are returned, but not written into the run directory.
+    one_trunk: Whether the classifiers of all tasks are heads of one trunk. By
+      default those tasks share it that the data set names.
     bounds: Whether to bound I(X;Z) and I(Z;Y), and to fit the least C. Both are
       of test images alone.
     entropy_estimate: H(X) in nats; None for the data set's published estimate.
@@ -85,6 +87,7 @@ class Options:
   num_samples: int = 4
   batch_size: int = 500
   split: str = 'test'
+  one_trunk: bool = False
   bounds: bool = True
   entropy_estimate: float | None = None
   data_dir: str | None = None
