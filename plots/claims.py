@@ -84,7 +84,9 @@ def rates_table(task: Evidence) -> str:
       count=best.seeds,
     )
     values = [family.at(rate) for rate in RATES]
-    last = f'{lowest}', f'{best.number("rate"):.1f}'
+    least = best.label_distortion_least
+    more = '' if least is None else f' [{least:.3f}]'
+    last = f'{lowest}{more}', f'{best.number("rate"):.1f}'
     lines.append(_line(family.name, values, *last))
   pca = [task.pca(PCA_RATE if rate == 10.4 else rate) for rate in RATES]
   lines.append(_line('PCA, the best', pca))
@@ -104,7 +106,7 @@ def main(argv):
   cli.no_arguments(argv)
   tasks = evidence(table.read(pathlib.Path(FLAGS.results)))
   print(claims_table(tasks, FLAGS.brief))
-  print(f'\n{NOTE}', '' if FLAGS.brief else MORE)
+  print(f'\n{NOTE}' if FLAGS.brief else f'\n{NOTE} {MORE}')
   if not FLAGS.brief:
     for task in TASKS:
       try:
