@@ -4,6 +4,7 @@
     python -m vae_info.evaluate --run=runs/NAME  this run, even if it has one
     python -m vae_info.evaluate --betas=0.5,1,2  multi-beta models, at these
     python -m vae_info.evaluate --nobounds       without bounds, in less time
+    python -m vae_info.evaluate --refit_decoder  also what codes know of pixels
 
 The command prints tables and writes `evaluation.json` into each run directory.
 Every number is a mean over all test images, with its standard error, in nats.
@@ -75,6 +76,13 @@ def define_flags() -> None:
     'Images evaluated at once. Memory and speed depend on it; results do not.',
     lower_bound=1,
   )
+  _define_more()
+  cli.define_entropy_estimate()
+  cli.define_classifier_flags()
+
+
+def _define_more():
+  """Defines the flags of what is measured besides R, D and C."""
   flags.DEFINE_boolean(
     'bounds',
     True,
@@ -82,8 +90,14 @@ def define_flags() -> None:
     'that gives the least C. This takes about as long as fitting the '
     'classifier. Validation images (--split) get no bounds.',
   )
-  cli.define_entropy_estimate()
-  cli.define_classifier_flags()
+  flags.DEFINE_boolean(
+    'refit_decoder',
+    False,
+    'Whether to fit a decoder with independent pixels to the codes, to measure '
+    'what they know of each pixel: equation 6 of the paper. The sums go into '
+    'the table, the maps into the run directory. Validation images (--split) '
+    'get none.',
+  )
 
 
 def main(argv):
@@ -97,6 +111,7 @@ def main(argv):
     split=FLAGS.split,
     one_trunk=FLAGS.one_trunk,
     bounds=FLAGS.bounds,
+    refit_decoder=FLAGS.refit_decoder,
     entropy_estimate=FLAGS.entropy_estimate,
     data_dir=FLAGS.data_dir,
     cache_dir=FLAGS.cache_dir,
@@ -150,6 +165,10 @@ def _show(rows, details, sizes, split) -> None:
   if bounds:
     print(f'\nbounds in nats per {split} image, ± standard error:')
     print(bounds)
+  known = tables.pixels_table(rows)
+  if known:
+    print(f'\nwhat codes know of pixels, in nats per {split} image:')
+    print(known)
   for row in rows:
     for doubt in tables.doubts(row):
       where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'

@@ -70,6 +70,9 @@ class Options:
       default those tasks share it that the data set names.
     bounds: Whether to bound I(X;Z) and I(Z;Y), and to fit the least C. Both are
       of test images alone.
+    refit_decoder: Whether to fit a decoder with independent pixels to the
+      codes, which tells what they know of each pixel; see `pixels`. This too is
+      of test images alone.
     entropy_estimate: H(X) in nats; None for the data set's published estimate.
     data_dir: As in `datasets.load`.
     cache_dir: As in `datasets.load`.
@@ -89,6 +92,7 @@ class Options:
   split: str = 'test'
   one_trunk: bool = False
   bounds: bool = True
+  refit_decoder: bool = False
   entropy_estimate: float | None = None
   data_dir: str | None = None
   cache_dir: str | None = None
@@ -112,6 +116,8 @@ class Options:
   def satisfied_by(self, run: Run) -> bool:
     """Whether the run has rows for the task and betas that are named here.
 
+    They must have what a refitted decoder knows, if that is asked for.
+
     Betas matter for a multi-beta model alone. A run never has the rows of an
     evaluation on validation images.
     """
@@ -123,6 +129,10 @@ class Options:
     if rows and self.task == datasets.ALL:
       wanted = tasks.union(datasets.MORE_TASKS.get(rows[0]['dataset'], ()))
     if not rows or not wanted <= tasks:
+      return False
+    if self.refit_decoder and any(
+      row['pixel_information'] is None for row in rows
+    ):
       return False
     if not rows[0]['beta_trained']:
       return True
