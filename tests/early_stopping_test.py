@@ -54,6 +54,13 @@ def test_a_training_ends_and_keeps_its_best_weights(
   np.testing.assert_allclose(again, min(values), rtol=1e-6)
 
 
+def test_epochs_of_annealing_do_not_count(tiny, tmp_path):
+  run = Run(tmp_path)
+  training.train(make_config(kl_annealing_epochs=9.5), tiny, run)
+  # The first epoch that counts is the tenth; at best it ends two later.
+  assert 12 <= run.facts['step'] // BATCHES < 40
+
+
 def test_it_resumes_to_the_same_weights(tiny, tmp_path, monkeypatch):
   config = make_config(marginal='maf')
   whole, parts = Run(tmp_path / 'whole'), Run(tmp_path / 'parts')

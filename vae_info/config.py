@@ -216,7 +216,8 @@ class Config:
   early_stopping: int = option(
     0,
     'Epochs without a lower D + beta R on validation images after which a '
-    'training ends; the best weights are kept. 0 trains to the end.',
+    'training ends; the best weights are kept. Epochs of annealing do not '
+    'count. 0 trains to the end.',
     bounds=NOT_NEGATIVE,
   )
   seed: int = option(0, 'Seed of all random draws.', bounds=NOT_NEGATIVE)

@@ -184,7 +184,7 @@ class _Observer(contextlib.ExitStack):
       loss = scalars['distortion'] + config.beta * scalars['rate']
       scalars['loss'] = loss
       text += f'  loss {loss:.2f}'
-    if self._best and not step % self._schedule.per_epoch:
+    if self._best and self._ends_an_epoch(step):
       scalars['validation_loss'] = loss = self._validate()
       self._best.update(self._model, loss)
       text += f'  on validation images {loss:.2f}'
@@ -195,6 +195,14 @@ class _Observer(contextlib.ExitStack):
     scalars['images_per_second'] = images / seconds
     self._progress.update(step, text)
     self._writer.add(step, scalars)
+
+  def _ends_an_epoch(self, step: int) -> bool:
+    """Whether an epoch ends at its full beta, so that early stopping counts."""
+    per_epoch, epochs = (
+      self._schedule.per_epoch,
+      self._config.kl_annealing_epochs,
+    )
+    return not step % per_epoch and step >= (epochs or 0.0) * per_epoch
 
   def before_save(self, step: int) -> None:
     # A kill may come between the two. Scalars that are written twice can be
