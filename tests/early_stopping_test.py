@@ -61,6 +61,18 @@ def test_epochs_of_annealing_do_not_count(tiny, tmp_path):
   assert 12 <= run.facts['step'] // BATCHES < 40
 
 
+def test_if_no_epoch_counts_the_last_weights_stay(tiny, tmp_path):
+  flags = {'latent_size': 4, 'batch_size': 16, 'epochs': 2}
+  weights = []
+  for patience in (0, 1):
+    run = Run(tmp_path / str(patience))
+    config = Config(early_stopping=patience, kl_annealing_epochs=9.0, **flags)
+    training.train(config, tiny, run)
+    weights.append(run.model().trainable_variables)
+  for one, two in zip(*weights, strict=True):
+    np.testing.assert_array_equal(one, two)
+
+
 def test_it_resumes_to_the_same_weights(tiny, tmp_path, monkeypatch):
   config = make_config(marginal='maf')
   whole, parts = Run(tmp_path / 'whole'), Run(tmp_path / 'parts')

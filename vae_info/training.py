@@ -104,7 +104,7 @@ def _train_to_the_end(
     if best:
       observer.stop_early(best, model, dataset)
     loop.take(state, schedule, execution, steps, observer, signals)
-  if best:
+  if best and np.isfinite(best.value.numpy()):  # An epoch counted.
     best.restore(model)
     state.save()
   return state, {'beta': multiplier.beta} if multiplier else {}
