@@ -55,6 +55,23 @@ def define_entropy_estimate() -> None:
   )
 
 
+def define_more_estimates() -> None:
+  """Defines `--critics` and `--label_budgets`, which take more time."""
+  flags.DEFINE_boolean(
+    'critics',
+    False,
+    'Whether to bound I(X;Z) from below by learned critics too: InfoNCE, NWJ '
+    'and DV. This takes minutes for each beta.',
+  )
+  flags.DEFINE_list(
+    'label_budgets',
+    None,
+    'Numbers of labels, of 100, 1000 and 10000, separated by commas. C of a '
+    'classifier that is fitted to so few images is reported for each. The '
+    'default is none.',
+  )
+
+
 def numbers(
   name: str, texts: list[str] | None, kind: type = float
 ) -> tuple | None:

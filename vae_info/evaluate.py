@@ -5,6 +5,7 @@
     python -m vae_info.evaluate --betas=0.5,1,2  multi-beta models, at these
     python -m vae_info.evaluate --nobounds       without bounds, in less time
     python -m vae_info.evaluate --refit_decoder  also what codes know of pixels
+    python -m vae_info.evaluate --label_budgets=100,1000  also C of few labels
 
 The command prints tables and writes `evaluation.json` into each run directory.
 Every number is a mean over all test images, with its standard error, in nats.
@@ -98,6 +99,9 @@ def _define_more():
     'the table, the maps into the run directory. Validation images (--split) '
     'get none.',
   )
+  cli.define_more_estimates()
+  cli.define_entropy_estimate()
+  cli.define_classifier_flags()
 
 
 def main(argv):
@@ -112,6 +116,8 @@ def main(argv):
     one_trunk=FLAGS.one_trunk,
     bounds=FLAGS.bounds,
     refit_decoder=FLAGS.refit_decoder,
+    critics=FLAGS.critics,
+    label_budgets=cli.numbers('label_budgets', FLAGS.label_budgets, int) or (),
     entropy_estimate=FLAGS.entropy_estimate,
     data_dir=FLAGS.data_dir,
     cache_dir=FLAGS.cache_dir,
@@ -169,10 +175,16 @@ def _show(rows, details, sizes, split) -> None:
   if known:
     print(f'\nwhat codes know of pixels, in nats per {split} image:')
     print(known)
-  for row in rows:
-    for doubt in tables.doubts(row):
-      where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
-      print(f'doubtful: {where}: {doubt}')
+  learned = tables.critics_table(details)
+  if learned:
+    print(f'\nI(X;Z) ≥ by learned critics, nats per {split} image:')
+    print(learned)
+  few = tables.budgets_table(rows)
+  if few:
+    print(f'\nC with few labels, nats per {split} image, ± standard error:')
+    print(few)
+  for line in tables.doubtful(rows, details):
+    print(line)
 
 
 if __name__ == '__main__':

@@ -99,10 +99,14 @@ class Mlp(tf.Module):
 
   def logits(self, codes: tf.Tensor) -> tf.Tensor:
     """Codes `[..., B, L]` -> `[..., B, num_classes]`."""
+    return self.out(self.last_hidden(codes))
+
+  def last_hidden(self, codes: tf.Tensor) -> tf.Tensor:
+    """Codes `[..., B, L]` -> the last hidden layer, `[..., B, units]`."""
     x = codes
     for layer in self.hidden:
       x = _elu(layer(x))
-    return self.out(x)
+    return x
 
   def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
     return tfd.Categorical(logits=self.logits(codes))
@@ -192,7 +196,7 @@ def fit(
         f'the loss of the {title} is {loss} in epoch {number}; a lower '
         '--classifier_learning_rate may help'
       )
-    bar.set_postfix_str(f'C on training codes {loss:.3f}', refresh=False)
+    bar.set_postfix_str(f'loss on training codes {loss:.3f}', refresh=False)
     if after_epoch and after_epoch(number):
       break
 

@@ -1,6 +1,7 @@
 """From a finished run to its rows of the table of results."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from vae_info import datasets
 from vae_info.datasets import Dataset
 from vae_info.evaluation import (
+  budgets,
+  critics,
   curve,
   estimates,
   heads,
@@ -16,7 +19,7 @@ from vae_info.evaluation import (
   stored,
 )
 from vae_info.evaluation.options import Options
-from vae_info.runs import Run, rows as tables
+from vae_info.runs import Run, rows as tables, summaries
 from vae_info.runs.paths import Path
 
 
@@ -49,8 +52,8 @@ def measure(run: Run, options: Options) -> list[dict]:
     classifiers = {task: fitted[task][beta] for task in tasks}
     of_beta = {'beta': beta} | (known[beta].columns if known else {})
     new = rows_of_codes(here, split, classifiers, facts | of_beta)
-    if options.bounds and options.split == 'test':
-      details += add_bounds(new, store, here, classifiers)
+    if options.split == 'test':
+      details += add_more(new, store, here, classifiers, options)
     rows += new
   if options.split == 'test':
     write(run, rows, details, options)
@@ -178,10 +181,60 @@ def label_values(
   return values
 
 
-def add_bounds(
+def add_more(
   rows: list[dict],
   store: stored.Store,
   codes: estimates.Codes,
+  classifiers: Mapping[str, stored.Fitted],
+  options: Options,
+) -> list[dict]:
+  """Adds the columns that not every evaluation has to the rows of one beta.
+
+  Args:
+    rows: A row for each task.
+    store: Has the encoder's parameters of training images.
+    codes: The codes of the test images.
+    classifiers: The classifier of each task, at this beta.
+    options: Which columns to add.
+
+  Returns:
+    What `evaluation.json` keeps beside some rows.
+  """
+  if not options.bounds and not options.label_budgets:
+    return []
+  point = _point(store, codes, rows[0]['beta'])
+  for row in rows:
+    row |= budgets.columns(
+      functools.partial(point.labelled, row['task']),
+      len(store.dataset.train.images),
+      options.label_budgets,
+      store.settings,
+    )
+  if not options.bounds:
+    return []
+  details = add_bounds(rows, point, classifiers)
+  if options.critics and details:
+    found = [*map(critics.described, critics.measure(point.views()))]
+    details = [detail | {'critics': found} for detail in details]
+  return details
+
+
+def _point(store, codes, beta) -> sandwich.Point:
+  """Encodes all splits at one beta; `codes` are of the test images."""
+  dataset = store.dataset
+  [here] = [point for point in store.points if point.beta == beta]
+  images = dataset.validation.images
+  parameters = {
+    'train': store.parameters[beta],
+    'validation': estimates.encode(here.model, images, codes.batch_size),
+    'test': codes.parameters,
+  }
+  return sandwich.Point.of(here.model, parameters, dataset, codes.seed)
+
+
+def add_bounds(
+  rows: list[dict],
+  point: sandwich.Point,
   classifiers: Mapping[str, stored.Fitted],
 ) -> list[dict]:
   """Adds the columns of bounds and of least C to the rows of one beta.
@@ -191,22 +244,13 @@ def add_bounds(
 
   Args:
     rows: A row for each task.
-    store: Has the encoder's parameters of training images.
-    codes: The codes of the test images.
+    point: The encodings of all splits at this beta.
     classifiers: The classifier of each task, at this beta.
 
   Returns:
     For each such row, what `evaluation.json` keeps beside it.
   """
-  dataset, beta = store.dataset, rows[0]['beta']
-  [here] = [point for point in store.points if point.beta == beta]
-  images = dataset.validation.images
-  parameters = {
-    'train': store.parameters[beta],
-    'validation': estimates.encode(here.model, images, codes.batch_size),
-    'test': codes.parameters,
-  }
-  point = sandwich.Point.of(here.model, parameters, dataset, codes.seed)
+  dataset = point.dataset
   details, exact = [], sandwich.true_values(point)
   bounded = [row for row in rows if _alone(row['task'], dataset, classifiers)]
   # Once for all tasks: most of it does not depend on labels.
@@ -218,7 +262,7 @@ def add_bounds(
     labels = dataset.test.labels[task]
     row |= sandwich.columns(labels, smallest, found, point.splits['test'].rates)
     details.append(
-      {'beta': beta, 'task': task}
+      {'beta': row['beta'], 'task': task}
       | sandwich.dimensions(point)
       | sandwich.details(labels, smallest, found)
       | sandwich.truth_of(exact, task)
@@ -247,3 +291,4 @@ def write(
     before = [d for d in run.details if (d.get('beta'), d.get('task')) in kept]
     details = before + details
   run.write_rows(rows, details)
+  summaries.write_dimensions(run, details)

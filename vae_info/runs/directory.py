@@ -3,7 +3,7 @@
 <run>/config.json      the config; written first, never changed
 <run>/run.lock         held while a process trains or evaluates the run
 <run>/checkpoints/     the two newest checkpoints
-<run>/summaries/       curves and pictures for TensorBoard
+<run>/summaries/       for TensorBoard: curves, pictures, rates of dimensions
 <run>/progress.json    training progress
 <run>/finished.json    written last: only a finished training has it
 <run>/classifiers/     c(y|z) of each task; of a multi-beta model, at each beta
