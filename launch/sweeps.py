@@ -194,9 +194,36 @@ def long(
   )
 
 
+def clusters_of(
+  trainings: tuple[Entry, ...], task: str, **more: Any
+) -> tuple[Entry, ...]:
+  """Clusters of the codes of trainings, which must be finished before.
+
+  Args:
+    trainings: Their entries.
+    task: The labels.
+    **more: Further flags of the baseline.
+  """
+  return tuple(
+    Entry(
+      {
+        'dataset': entry.config.dataset,
+        'task': task,
+        'baseline': 'clusters',
+        'seed': entry.config.seed,
+        'codes_of': entry.name,
+        **more,
+      },
+      module=BASELINES,
+    )
+    for entry in trainings
+  )
+
+
 FEW_NATS = ('kmeans', 'kmeans_deskewed', 'pca_water_filled')
 DECONV, AUTO = DECODERS
 INVARIANT = 'deconvolutional_invariant'
+LOCAL = 'local_autoregressive'
 SEEDS = (0, 1, 2)
 # The rate then runs from a few nats to forty. Trained at one beta, an
 # autoregressive decoder ignores its code from a beta of about 0.7 on.
@@ -260,6 +287,18 @@ def both_decoders(beta: str = '', **data: Any) -> tuple[Entry, ...]:
     *curves(DECONV, beta, marginal=('vampprior', 'gaussian'), **data),
     *curves(AUTO, marginal='gaussian', **data),
   )
+
+
+# Trainings whose codes are clustered.
+CLUSTERED = grid(
+  decoder=INVARIANT,
+  marginal='vampprior',
+  beta=1.0,
+  epochs=10.0,
+  precision='bfloat16',
+  seed=SEEDS,
+  **MNIST,
+)
 
 
 def figure_rows(**data: Any) -> tuple[Entry, ...]:
@@ -404,6 +443,16 @@ SWEEPS = {
   # Rates below ten nats: what is simple, and decoders that marginalise small
   # transformations.
   'low_rate': (
+    *CLUSTERED,
+    *grid(
+      decoder=LOCAL,
+      marginal='vampprior',
+      target_rate=8.5,
+      epochs=8.0,
+      precision='bfloat16',
+      seed=SEEDS,
+      **MNIST,
+    ),
     *grid(
       decoder=INVARIANT,
       marginal='vampprior',
@@ -424,6 +473,8 @@ SWEEPS = {
     *few_nats('binarized_mnist', 'digit'),
     *few_nats('omniglot', 'alphabet', 'character'),
   ),
+  # To be run after `low_rate`.
+  'low_rate_clusters': clusters_of(CLUSTERED, 'digit'),
   # Trainings of `mnist_row`, and like ones of Lake's Omniglot and of sprites,
   # evaluated on all tasks. A run that another sweep evaluated counts as done.
   # `evaluate --task=all` adds the rows that it lacks.

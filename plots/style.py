@@ -82,6 +82,7 @@ DECODERS = {
   'deconvolutional': (MINUS, 'deconvolutional', 'none'),
   'deconvolutional_invariant': ('i', 'invariant', 'left'),
   'autoregressive': ('+', 'autoregressive', 'full'),
+  'local_autoregressive': ('l', 'local', 'right'),
 }
 RING: Keywords = {
   'marker': 'o',

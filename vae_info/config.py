@@ -24,7 +24,12 @@ BINARY_DATASETS = ('static_mnist', 'binarized_mnist', 'sprites')
 BINARIZATIONS = ('static', 'dynamic', 'threshold', 'none')
 # A test compares these with the dicts that hold the classes.
 ENCODERS = ('conv', 'iaf', 'categorical')
-DECODERS = ('deconvolutional', 'deconvolutional_invariant', 'autoregressive')
+DECODERS = (
+  'deconvolutional',
+  'deconvolutional_invariant',
+  'autoregressive',
+  'local_autoregressive',
+)
 MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior', 'categorical')
 CATEGORICAL = 'categorical'  # The encoder and the marginal of one-hot codes.
 ARCHITECTURES = ('compact', 'paper')
