@@ -100,8 +100,6 @@ def _define_more():
     'get none.',
   )
   cli.define_more_estimates()
-  cli.define_entropy_estimate()
-  cli.define_classifier_flags()
 
 
 def main(argv):
