@@ -199,6 +199,24 @@ def test_every_attribute_has_its_row(run, faces, monkeypatch):
   assert json.loads((run.path / 'evaluation.json').read_text())['rows']
 
 
+def test_all_tasks_may_share_a_trunk(faces):
+  labels = {**faces.train.labels, 'person': faces.train.labels['Young']}
+  train = dataclasses.replace(faces.train, labels=labels)
+  classes = {**faces.num_classes, 'person': 2}
+  more = dataclasses.replace(faces, train=train, num_classes=classes)
+  tasks = [*ATTRIBUTES, 'person']
+  assert heads.networks(more, tasks) == ['person', 'shared']
+  together = heads.one_trunk(more)
+  assert heads.networks(together, tasks) == ['shared']
+  assert heads.tasks_of(together, 'shared') == tasks
+  assert heads.target(together, 'shared').num_classes == 10
+  # A task whose classifier is given more keeps its own.
+  given = {'Dark_Top': [np.ones([len(faces.train.images), 2], np.float32)]}
+  train = dataclasses.replace(train, given=given)
+  apart = heads.one_trunk(dataclasses.replace(more, train=train))
+  assert heads.networks(apart, tasks) == ['Dark_Top', 'shared']
+
+
 def test_heads_in_one_pass_give_what_each_gives_alone(run, faces):
   [point] = evaluation.curve.load(run, (1.0,))
   network = classifiers.Mlp(8, 8, (5,), np.random.default_rng(0))

@@ -15,6 +15,9 @@ from absl import flags, logging
 from vae_info.config import CLASSIFIERS
 from vae_info.errors import Stopped, UserError
 
+# So that `--help` of a command lists the flags that it defines through here.
+flags.disclaim_key_flags()
+
 
 def define_runs_dir() -> None:
   """Defines `--runs_dir`."""

@@ -8,7 +8,7 @@ from vae_info.baselines import codes, flow_codes, flow_decoder, flow_rows
 from vae_info.baselines.flow_codes import Basis
 from vae_info.baselines.flow_decoder import LearnedNoise
 from vae_info.baselines.job import Job
-from vae_info.evaluation import bounds
+from vae_info.evaluation import bounds, refit
 from vae_info.evaluation.classifiers import Examples
 from vae_info.evaluation.pairwise import Gaussians
 from vae_info.networks import flow as flows
@@ -101,7 +101,7 @@ def _row(job, model, means, level, found):
     values.append(
       [
         rates,
-        flow_decoder.distortions(model.decoder, known, data.test.images, level),
+        refit.distortions(model.decoder, known, data.test.images, level),
         *flow_rows.label_losses(job, found[1], known, 'test'),
       ]
     )

@@ -14,6 +14,7 @@ from vae_info.evaluation import (
   curve,
   estimates,
   heads,
+  pixels,
   sandwich,
   stored,
 )
@@ -28,24 +29,31 @@ def measure(run: Run, options: Options) -> list[dict]:
   The caller must hold the run's lock; see `evaluation.run`.
   """
   store, tasks = open_store(run, options)
+  if options.refit_decoder:
+    pixels.check(store.dataset)
   fitted = store.load_or_fit_all(tasks, options.classifier)
   split = getattr(store.dataset, options.split)
   facts = known_columns(run, store.dataset, options)
   # At all betas together, since their encoders share some layers.
   parameters = curve.encode(store.points, split.images)
-  rows, details = [], []
-  for point in store.points:
-    codes = estimates.Codes(
+  codes = {
+    point.beta: estimates.Codes(
       point.model,
       parameters[point.beta],
       options.num_samples,
       options.batch_size,
       run.config.seed,
     )
-    classifiers = {task: fitted[task][point.beta] for task in tasks}
-    new = rows_of_codes(codes, split, classifiers, facts | {'beta': point.beta})
+    for point in store.points
+  }
+  known = known_pixels(store, codes, options)
+  rows, details = [], []
+  for beta, here in codes.items():
+    classifiers = {task: fitted[task][beta] for task in tasks}
+    of_beta = {'beta': beta} | (known[beta].columns if known else {})
+    new = rows_of_codes(here, split, classifiers, facts | of_beta)
     if options.split == 'test':
-      details += add_more(new, store, codes, classifiers, options)
+      details += add_more(new, store, here, classifiers, options)
     rows += new
   if options.split == 'test':
     write(run, rows, details, options)
@@ -70,6 +78,8 @@ def open_store(run: Run, options: Options) -> tuple[stored.Store, list[str]]:
   dataset = datasets.load(
     config.dataset, options.data_dir, options.cache_dir, config.binarization
   )
+  if options.one_trunk:
+    dataset = heads.one_trunk(dataset)
   tasks = datasets.chosen_tasks(options.task, dataset)
   points = curve.load(run, options.betas)
   settings = options.settings(config.seed)
@@ -90,6 +100,27 @@ def known_columns(run: Run, dataset: Dataset, options: Options) -> dict:
     'num_samples': options.num_samples,
     'beta_trained': str(config.beta) if config.beta_range else None,
   }
+
+
+def known_pixels(
+  store: stored.Store, codes: Mapping[float, estimates.Codes], options: Options
+) -> dict[float, pixels.Known]:
+  """What the codes of test images know of pixels, if the options ask for it.
+
+  The maps are written into the run directory.
+
+  Args:
+    store: Has the points and the encoder's parameters of training images.
+    codes: The codes of the test images by beta.
+    options: What to evaluate.
+  """
+  if not options.refit_decoder or options.split != 'test':
+    return {}
+  known = pixels.measure_points(
+    store.points, store.parameters, codes, store.dataset
+  )
+  pixels.save(store.run, known)
+  return known
 
 
 def rows_of_codes(

@@ -77,7 +77,12 @@ class Options:
     batch_size: Images at once. It affects memory and speed alone.
     split: The images to evaluate, 'test' or 'validation'. Rows of the latter
       are returned, but not written into the run directory.
+    one_trunk: Whether the classifiers of all tasks are heads of one trunk. By
+      default those tasks share it that the data set names.
     bounds: Whether to bound I(X;Z) and I(Z;Y), and to fit the least C. Both are
+      of test images alone.
+    refit_decoder: Whether to fit a decoder with independent pixels to the
+      codes, which tells what they know of each pixel; see `pixels`. This too is
       of test images alone.
     critics: Whether learned critics bound I(X;Z) too. Their bounds are beside
       the others, in `evaluation.json`.
@@ -100,7 +105,9 @@ class Options:
   num_samples: int = 4
   batch_size: int = 500
   split: str = 'test'
+  one_trunk: bool = False
   bounds: bool = True
+  refit_decoder: bool = False
   critics: bool = False
   label_budgets: Sequence[int] = ()
   entropy_estimate: float | None = None
@@ -131,9 +138,9 @@ class Options:
   def satisfied_by(self, run: Run) -> bool:
     """Whether the run has rows for the task and betas that are named here.
 
-    It must have the label budgets and critics, too. Betas matter for a
-    multi-beta model alone. A run never has the rows of an evaluation on
-    validation images.
+    They must have what a refitted decoder knows, the label budgets and the
+    critics, if these are asked for. Betas matter for a multi-beta model alone.
+    A run never has the rows of an evaluation on validation images.
     """
     if self.split != 'test':
       return False
@@ -143,6 +150,10 @@ class Options:
     if rows and self.task == datasets.ALL:
       wanted = tasks.union(datasets.MORE_TASKS.get(rows[0]['dataset'], ()))
     if not rows or not wanted <= tasks:
+      return False
+    if self.refit_decoder and any(
+      row['pixel_information'] is None for row in rows
+    ):
       return False
     if any(
       row[f'label_distortion_{budget}'] is None

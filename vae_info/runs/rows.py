@@ -51,6 +51,8 @@ COLUMNS = (
   'information_lower_by',  # The estimator.
   'information_upper',
   'information_upper_stderr',
+  'pixel_information',  # sum_i (H(X_i) - D_i), by a refitted decoder.
+  'pixel_information_stderr',
   'classifier',  # Family of c(y|z), on which C depends.
   'label_distortion',
   'label_distortion_stderr',
@@ -86,7 +88,7 @@ LATER: dict[str, str | None] = {
   **{
     name: None
     for name in COLUMNS
-    if name.startswith(('information_', 'label_information_'))
+    if name.startswith(('information_', 'label_information_', 'pixel_'))
     or (
       name.startswith('label_distortion_') and name != 'label_distortion_stderr'
     )
@@ -200,6 +202,22 @@ def bounds_table(rows: list[dict], details: Iterable[Mapping] = ()) -> str:
         for name in ('information', 'label_information', 'label_distortion')
       )
       lines.append(['the truth', '', '', whole, '', label, '', loss, '', ''])
+  return _aligned(lines) if len(lines) > 1 else ''
+
+
+def pixels_table(rows: list[dict]) -> str:
+  """Formats what codes know of pixels as a table for a terminal, in nats.
+
+  Returns:
+    The table; '' if no decoder was refitted.
+  """
+  lines = [['run', 'beta', 'R', 'sum of H(X_i) - D_i']]
+  for row in rows:
+    if row.get('pixel_information') is not None:
+      cells = [_cell(row, name) for name in ('rate', 'pixel_information')]
+      line = [*_which(row)[:2], *cells]
+      if line != lines[-1]:  # Rows of several tasks count once.
+        lines.append(line)
   return _aligned(lines) if len(lines) > 1 else ''
 
 
