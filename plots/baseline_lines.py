@@ -1,7 +1,8 @@
-"""Lines of the baselines that have a rate: PCA and k-means.
+"""Lines of the baselines that have a rate: PCA, and clusters.
 
-PCA's lines join the best of all its sizes and noises. Those of k-means join all
-numbers of clusters. k-means has a distortion as well.
+PCA's lines join the best of all its sizes and noises. Those of clusters, of
+images by k-means or of codes, join all numbers of clusters. They have a
+distortion as well.
 """
 
 from collections.abc import Iterable
@@ -37,8 +38,12 @@ LINES: dict[str, tuple[str, style.Keywords]] = {
       'zorder': 2,
     },
   ),
+  'clusters': (
+    'clusters of codes',
+    {'color': style.PURPLE, 'linewidth': 1.2, 'zorder': 2},
+  ),
 }
-CLUSTERS = ('kmeans', 'kmeans_deskewed')
+CLUSTERS = ('kmeans', 'kmeans_deskewed', 'clusters')
 
 
 def draw(axes, panel: Panel, x: str, y: str) -> None:

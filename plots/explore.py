@@ -58,6 +58,7 @@ TICKS = {
   'pca_water_filled': 'PCA, water-filled',
   'kmeans': 'k-means',
   'kmeans_deskewed': 'k-means, deskewed',
+  'clusters': 'clusters of codes',
 }
 NAMES = {method: name for method, (name, _) in BASELINES.items()} | TICKS
 BASELINE_COLOURS = {

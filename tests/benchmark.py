@@ -338,6 +338,7 @@ PARTS = {
   'sampling': sampling,
   'settings': benchmark_processes.settings,
   'job': benchmark_processes.job,
+  'bounds': benchmark_processes.bounds,
 }
 
 

@@ -43,7 +43,10 @@ ROOMS = {
   'loop': BASICS | {'runs', 'devices'},
   'training': BASICS | PAPER | LEARNING | {'augmentation', 'multiplier'},
   'evaluation': BASICS | PAPER | LEARNING,
-  'baselines': BASICS | PAPER | LEARNING | {'evaluation', 'training'},
+  'baselines': BASICS
+  | PAPER
+  | LEARNING
+  | {'evaluation', 'training', 'neighbours'},
   'examples': BASICS | PAPER | LEARNING | {'evaluation'},
   'cli': {'errors', 'config'},  # Shared by the commands.
 }

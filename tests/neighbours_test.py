@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vae_info import neighbours
+from vae_info import clusters, neighbours
 
 
 def rings(count, seed):
@@ -19,21 +19,32 @@ def test_neighbours_are_the_nearest_and_not_the_point_itself():
   points, _ = rings(60, 0)
   distances = np.linalg.norm(points[:, None] - points, axis=-1)
   np.fill_diagonal(distances, np.inf)
-  expected = np.sort(np.argsort(distances, axis=1)[:, :4], axis=1)
-  found = neighbours.nearest(points, points, 4, batch_size=7)
-  np.testing.assert_array_equal(np.sort(found, axis=1), expected)
+  expected = np.argsort(distances, axis=1)[:, :4]
+  found = neighbours.nearest(points, points, 4)
+  np.testing.assert_array_equal(found, expected)
 
 
 def test_rings_that_k_means_cannot_tell_apart_are_found():
   points, which = rings(300, 1)
   near = neighbours.nearest(points, points, 8)
-  numbers = neighbours.clusters(neighbours.embedding(near, 2), 2, seed=0)
+  rows = neighbours.embedding(near, 2)
+  average = neighbours.average(rows, near)
+  middles = clusters.centres(average, 2, seed=0)
+  numbers = clusters.nearest(average, middles)
   flipped = numbers[0] != which[0]
   np.testing.assert_array_equal(numbers, which ^ int(flipped))
-  # New points take the cluster of their neighbours.
+  # New points are where their neighbours are.
   new, of_new = rings(100, 2)
-  voted = neighbours.most_common(numbers, neighbours.nearest(new, points, 8), 2)
-  np.testing.assert_array_equal(voted, of_new ^ int(flipped))
+  average = neighbours.average(rows, neighbours.nearest(new, points, 8))
+  found = clusters.nearest(average, middles)
+  np.testing.assert_array_equal(found, of_new ^ int(flipped))
   # k-means on the points cuts both rings.
-  direct = neighbours.clusters(points, 2, seed=0)
+  direct = clusters.nearest(points, clusters.centres(points, 2, seed=0))
   assert 0.3 < np.mean(direct == which) < 0.7
+
+
+def test_a_point_between_two_groups_has_a_short_average():
+  rows = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
+  near = np.array([[0, 1], [1, 2]])
+  lengths = np.linalg.norm(neighbours.average(rows, near), axis=1)
+  np.testing.assert_allclose(lengths, [1.0, 0.5**0.5])

@@ -3,9 +3,10 @@
 Two images of one digit may be far apart, yet a chain of near neighbours joins
 them. k-means does not see the chain. Here each point is joined to its nearest
 neighbours. With W the symmetric graph and D its degrees, the leading
-eigenvectors v of D^-1/2 W D^-1/2 are smooth along the graph. k-means clusters
-their rows, scaled to length one [1]. A new point takes the cluster of most of
-its neighbours, so a code is a function of the image alone.
+eigenvectors v of D^-1/2 W D^-1/2 are smooth along the graph. Their rows are
+scaled to length one [1], and averaged over the neighbours of a point. So a new
+point has a place as well, and a code is a function of the image alone. A point
+between two groups has a short average: k-means finds groups of unsure images.
 
 No label is used. One thread computes everything. Imports no TensorFlow.
 
@@ -21,26 +22,22 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 
-def nearest(
-  points: np.ndarray, others: np.ndarray, count: int, batch_size: int = 1_000
-) -> np.ndarray:
-  """The nearest of the others to each point, in no order: `[N, count]`.
+def nearest(points: np.ndarray, others: np.ndarray, count: int) -> np.ndarray:
+  """The nearest of the others to each point, nearest first: `[N, count]`.
 
   Args:
     points: float32 `[N, L]`.
     others: float32 `[M, L]`; if they are `points`, none is its own neighbour.
     count: Neighbours of each point.
-    batch_size: Points at once. It affects memory and speed alone.
   """
-  squares = 0.5 * np.square(others).sum(axis=1)
-  found = []
-  for first in range(0, len(points), batch_size):
-    near = points[first : first + batch_size] @ others.T - squares
-    if points is others:
-      rows = np.arange(len(near))
-      near[rows, first + rows] = -np.inf
-    found.append(np.argpartition(-near, count - 1, axis=1)[:, :count])
-  return np.concatenate(found)
+  from sklearn import neighbors
+
+  with threadpoolctl.threadpool_limits(1):
+    known = neighbors.NearestNeighbors(
+      n_neighbors=count, algorithm='brute'
+    ).fit(others)
+    asked = None if points is others else points
+    return known.kneighbors(asked, return_distance=False)
 
 
 def embedding(neighbours: np.ndarray, size: int) -> np.ndarray:
@@ -67,26 +64,11 @@ def embedding(neighbours: np.ndarray, size: int) -> np.ndarray:
   return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
 
-def clusters(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
-  """The cluster of each row of an embedding `[N, size]`: int32 `[N]`."""
-  from sklearn import cluster
-
-  with threadpoolctl.threadpool_limits(1):
-    fitted = cluster.KMeans(count, n_init=1, random_state=seed).fit(rows)
-  return fitted.labels_.astype(np.int32)
-
-
-def most_common(
-  numbers: np.ndarray, neighbours: np.ndarray, count: int
-) -> np.ndarray:
-  """The cluster of most neighbours of each new point, int32 `[M]`.
+def average(rows: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+  """The mean of the rows of each point's neighbours: float32 `[M, size]`.
 
   Args:
-    numbers: The cluster of each known point, int `[N]`, below `count`.
-    neighbours: Known neighbours of each new point, int `[M, k]`.
-    count: Number of clusters.
+    rows: The embedding of known points, `[N, size]`.
+    neighbours: Known neighbours of each point, int `[M, k]`.
   """
-  votes = np.zeros([len(neighbours), count], np.int32)
-  new = np.arange(len(neighbours))[:, None]
-  np.add.at(votes, (new, numbers[neighbours]), 1)
-  return votes.argmax(axis=1).astype(np.int32)
+  return rows[neighbours].mean(axis=1)

@@ -11,6 +11,9 @@ alone.
     supervised_simple           the classifier on the pixels themselves
     pca                         classifiers on noisy principal components; a row
                                 for each number of components and each noise
+    kmeans, kmeans_deskewed     clusters of images
+    clusters                    clusters of the codes of a finished training,
+                                --codes_of=NAME; not among "all"
     supervised_complex          a convolutional network on the pixels
     flow                        classifiers on noisy codes of a flow, which it
                                 trains first; not among "all"
@@ -38,6 +41,7 @@ DEFINE: Mapping[Any, Callable[..., Any]] = {
   tuple: flags.DEFINE_list,
   int: flags.DEFINE_integer,
   float: flags.DEFINE_float,
+  str: flags.DEFINE_string,
   bool: flags.DEFINE_boolean,
 }
 
@@ -48,7 +52,7 @@ def define_flags() -> None:
     'baseline',
     'all',
     [*OPTIONS, 'all'],
-    'Baseline to run; "all" runs each but flow.',
+    'Baseline to run; "all" runs each but flow and clusters.',
   )
   flags.DEFINE_string(
     'dataset',

@@ -38,6 +38,7 @@ OPTIONS = {
   'pca_water_filled': (*_CLASSIFIER, 'pca_rates', 'num_samples'),
   'kmeans': (*_CLASSIFIER, *_KMEANS),
   'kmeans_deskewed': (*_CLASSIFIER, *_KMEANS),
+  'clusters': (*_CLASSIFIER, 'codes_of', 'clusters_by', 'clusters'),
   'supervised_complex': (
     'classifier_hidden',
     'depth',
@@ -59,13 +60,16 @@ OPTIONS = {
     'num_samples',
   ),
 }
-# What 'all' stands for. A flow is trained for much longer than the others.
-ALL = tuple(name for name in OPTIONS if name != 'flow')
+# What 'all' stands for. A flow is trained for much longer than the others, and
+# clusters need a finished training.
+ALL = tuple(name for name in OPTIONS if name not in ('flow', 'clusters'))
 # 15 ln 2 is the rate of 30 dimensions whose noise has the variance of the data.
 PCA_SIZES = (5, 10, 20, 30, 42, 60, 90, 120)
 PCA_RATES = (0.5, 1.0, 2.0, 4.0, 7.0, 15 * math.log(2), 16.0, 28.0, 50.0, 100.0)
 # About evenly spaced in the logarithm.
 CLUSTERS = (2, 4, 7, 13, 25, 46, 87, 162, 304, 570, 1068, 2000)
+CODE_CLUSTERS = (10, 12, 50, 148, 200)
+CLUSTERS_BY = ('graph', 'kmeans')
 # For a task with many classes, whose classifiers take four times as long.
 FEW_PCA_SIZES = (10, 20, 42, 90)
 FEW_PCA_RATES = (0.5, 2.0, 7.0, 16.0, 40.0, 100.0)
@@ -152,6 +156,22 @@ class BaselineConfig:
     40,
     'Principal components in which k-means measures distances. The default is '
     '40.',
+  )
+  codes_of: str = _option(
+    '',
+    'The finished training whose codes are clustered: the name of its run '
+    'directory, beside that of the baseline. Required.',
+  )
+  clusters_by: str = _option(
+    'graph',
+    'How codes are clustered: "graph" joins each to its nearest neighbours '
+    '(spectral clustering), "kmeans" does not. The default is graph.',
+    CLUSTERS_BY,
+  )
+  clusters: tuple[int, ...] = _option(
+    CODE_CLUSTERS,
+    'Numbers of clusters of codes, separated by commas; each gives a row. '
+    f'The default is {",".join(map(str, CODE_CLUSTERS))}.',
   )
   num_samples: int = _option(
     4,

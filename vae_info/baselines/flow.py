@@ -32,9 +32,10 @@ from vae_info.baselines import (
   flow_training,
 )
 from vae_info.baselines.flow_codes import Basis
-from vae_info.baselines.flow_decoder import distortions, fit_decoder
+from vae_info.baselines.flow_decoder import fit_decoder
 from vae_info.baselines.job import Job
 from vae_info.evaluation.classifiers import Examples
+from vae_info.evaluation.refit import distortions
 from vae_info.networks import flow as flows
 from vae_info.runs.paths import write_atomically
 

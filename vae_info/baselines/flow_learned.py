@@ -9,7 +9,7 @@ from vae_info.baselines.flow_codes import Basis
 from vae_info.baselines.flow_decoder import LearnedNoise
 from vae_info.baselines.job import Job
 from vae_info.datasets import label_entropy
-from vae_info.evaluation import bounds
+from vae_info.evaluation import bounds, refit
 from vae_info.evaluation.classifiers import Examples
 from vae_info.evaluation.pairwise import Gaussians
 from vae_info.networks import flow as flows
@@ -97,7 +97,7 @@ def _row(job, model, means, level, classifier):
     values.append(
       [
         rates,
-        flow_decoder.distortions(model.decoder, known, data.test.images, level),
+        refit.distortions(model.decoder, known, data.test.images, level),
         *flow_rows.label_losses(job, classifier, known, 'test'),
       ]
     )

@@ -15,6 +15,7 @@ of test images. With many clusters it is biased upward.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import sparse
@@ -129,7 +130,7 @@ def fit(job: Job) -> list[dict]:
       job,
       str(size),
       f'{size} clusters ({number} of {len(sizes)})',
-      lambda size=size: [_row(job, points, size)],
+      lambda size=size: [row(job, numbers_of(job, points, size), size)],
     )
   print(summary(rows), flush=True)
   return rows
@@ -139,10 +140,22 @@ def _flat(images):
   return images.reshape([len(images), -1])
 
 
-def _row(job, points, size):
-  """Clusters the points of all splits, and evaluates the codes."""
+def numbers_of(
+  job: Job, points: Mapping[str, np.ndarray], size: int
+) -> dict[str, np.ndarray]:
+  """Split -> the cluster of each point, of `size` clusters by k-means."""
   middles = clusters.centres(points['train'], size, job.config.seed)
-  numbers = {name: clusters.nearest(x, middles) for name, x in points.items()}
+  return {name: clusters.nearest(x, middles) for name, x in points.items()}
+
+
+def row(job: Job, numbers: Mapping[str, np.ndarray], size: int) -> dict:
+  """Evaluates codes that are the numbers of clusters.
+
+  Args:
+    job: The data and the classifier's settings.
+    numbers: Split -> the cluster of each image, int32 `[N]`.
+    size: Number of clusters.
+  """
   pixels = {name: _flat(getattr(job.dataset, name).images) for name in SPLITS}
   found = Prototypes.of(numbers['train'], pixels['train'], size)
   smoothing = min(

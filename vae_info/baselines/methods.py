@@ -3,6 +3,7 @@
 import dataclasses
 
 from vae_info.baselines import (
+  code_clusters,
   flow,
   kmeans,
   pca,
@@ -22,6 +23,7 @@ METHODS = {
   'pca_water_filled': water_filling.fit,
   'kmeans': kmeans.fit,
   'kmeans_deskewed': kmeans.fit,
+  'clusters': code_clusters.fit,
   'supervised_complex': supervised.fit,
   'flow': flow.fit,
 }

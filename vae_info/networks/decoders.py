@@ -7,6 +7,8 @@ event `[H, W, 1]`.
 - `deconvolutional_invariant`: the same, up to a transformation of the image
   plane that the code need not know; see `invariant.py`.
 - `autoregressive`: each pixel depends on the code and on the pixels before it.
+- `local_autoregressive`: each pixel depends on the code and on the few pixels
+  before it that are near, up to a transformation; see `local.py`.
 
 The `paper` size is that of [1], appendix F, where they are called - and +. The
 first has gated transposed convolutions. The second is a PixelCNN++ [2] with
@@ -30,7 +32,7 @@ import tensorflow_probability as tfp
 
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.networks import compact, invariant, layers
+from vae_info.networks import compact, invariant, layers, local
 from vae_info.networks.autoregressive import AutoregressiveImage
 from vae_info.networks.causal_stack import CausalStack
 from vae_info.networks.pixel_cnn import PixelCnn
@@ -143,6 +145,41 @@ class InvariantDecoder(tf.Module):
     )
 
 
+class LocalDecoder(tf.Module):
+  """The maps of a `DeconvolutionalDecoder`; pixels also see pixels near them.
+
+  The transformations are shears and shifts: whole pixels of a map that is
+  turned or scaled would be jagged.
+  """
+
+  GRID = invariant.Grid(
+    shears=(-0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6), columns=(-2, 0, 2)
+  )
+
+  def __init__(
+    self,
+    config: Config,
+    image_shape: tuple[int, int, int],
+    make: layers.Make,
+  ):
+    super().__init__()
+    self.upright = DeconvolutionalDecoder(config, image_shape, make)
+    self.windows = local.Windows(config.precision, make)
+    height, width, _ = image_shape
+    self._sources = self.GRID.sources(height, width)
+    self.weights = make.free(tf.zeros([len(self._sources)]))
+    self.background = make.free(tf.fill([1], -6.0))
+
+  def __call__(self, codes: tf.Tensor) -> tfd.Distribution:
+    return local.LocalImage(
+      self.upright.logits(codes),
+      self.windows,
+      self._sources,
+      self.weights(),
+      self.background(),
+    )
+
+
 class _CompactAutoregression(tf.Module):
   """A `CausalStack` over cells of 4x4 pixels."""
 
@@ -203,4 +240,5 @@ DECODERS = {
   'deconvolutional': DeconvolutionalDecoder,
   'deconvolutional_invariant': InvariantDecoder,
   'autoregressive': AutoregressiveDecoder,
+  'local_autoregressive': LocalDecoder,
 }

@@ -1,0 +1,237 @@
+"""Binary images whose pixels see few pixels before them, and a moved map.
+
+    d(x|z) = sum_t w_t prod_p d(x_p | x_near(p), m_t(z)_p)
+
+The code is decoded to one map of logits m. A transformation t moves it, as in
+`invariant.py`, and every pixel p then depends on its own value of the moved map
+and on the pixels near(p): those before p in the 5x5 pixels around it,
+
+    logit of x_p = (1 + h(x_near(p))) m_t(z)_p + g(x_near(p)).
+
+So the texture of strokes is the decoder's, while their arrangement beyond five
+pixels can come from the code alone. [1] limits a decoder in this way, so that
+the code holds what is global. The pixels keep their order whatever t is. So
+each d_t is a likelihood, and so is d.
+
+A small convolutional network computes g and h. They are the same for all t.
+
+#### References
+
+[1]: Xi Chen et al. Variational Lossy Autoencoder. _ICLR_, 2017.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from vae_info.networks import layers
+
+tfd = tfp.distributions
+silu = tf.nn.silu
+
+REACH = 2  # Pixels that a window reaches up, left and right.
+WIDTH = 16  # Channels of the network on windows.
+
+
+class Windows(tf.Module):
+  """h and g of every pixel: images `[N, H, W, 1]` -> float32 `[N, H, W, 2]`.
+
+  Attributes:
+    taps: int `[n, 2]`, the pixels that it sees, as (row, column) relative to
+      its own.
+  """
+
+  PADS = ((0, 0), (REACH, 0), (REACH, REACH), (0, 0))
+
+  def __init__(self, dtype: str, make: layers.Make):
+    super().__init__()
+    mask = np.ones((1 + REACH, 1 + 2 * REACH, 1, 1), np.float32)
+    mask[-1, REACH:] = 0
+    self.taps = np.argwhere(mask[..., 0, 0]) - (REACH, REACH)
+    shared, gain = make.shared, layers.RELU_GAIN
+    self.near = shared.conv(
+      1, WIDTH, mask.shape[:2], padding='VALID', gain=gain, mask=mask
+    )
+    self.hidden = shared.dense(WIDTH, WIDTH, gain=gain)
+    self.out = shared.dense(WIDTH, 2, gain=0.1)
+    self.channels = make.channels(2)
+    self._dtype = dtype
+
+  def __call__(self, images: tf.Tensor) -> tf.Tensor:
+    pixels = tf.cast(2.0 * images - 1.0, self._dtype)
+    # Pixels outside are 0, neither dark nor bright.
+    return self._rest(self.near(tf.pad(pixels, self.PADS)))
+
+  def _rest(self, x):
+    """From the first layer's outputs `[N, H, W, WIDTH]` to h and g."""
+    shape = tf.concat([tf.shape(x)[:-1], [2]], axis=0)
+    x = self.hidden(silu(tf.reshape(x, [-1, WIDTH])))
+    x = tf.cast(self.out(silu(x)), tf.float32)
+    return self.channels(tf.reshape(x, shape))
+
+  def sample(self, moved: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+    """Draws images pixel by pixel; each looks at its own window alone.
+
+    Args:
+      moved: Values of a moved map, `[N, H, W]`.
+      uniforms: `[N, H, W]` in [0, 1), all that is random here.
+
+    Returns:
+      float32 `[N, H, W, 1]` in {0, 1}.
+    """
+    count, height, width = moved.shape
+    stride = width + 2 * REACH  # From a row of the padded image to the next.
+    kernel = tf.reshape(self.near.kernel, [-1, WIDTH])
+    kernel = tf.gather(kernel, np.flatnonzero(self.near.mask))
+    offsets = self.taps @ (stride, 1)
+    moved, uniforms = (
+      tf.transpose(tf.reshape(x, [count, height * width]))
+      for x in (moved, uniforms)
+    )
+
+    def step(position, seen):
+      place = (position // width + REACH) * stride + position % width + REACH
+      near = tf.transpose(tf.gather(seen, place + offsets))
+      x = tf.matmul(near, kernel) + self.near.bias
+      h, g = tf.unstack(self._rest(tf.cast(x, self._dtype)), axis=-1)
+      logits = (1.0 + h) * moved[position] + g
+      drawn = tf.where(uniforms[position] < tf.sigmoid(logits), 1.0, -1.0)
+      return position + 1, tf.tensor_scatter_nd_update(
+        seen, [[place]], drawn[None]
+      )
+
+    _, seen = tf.while_loop(
+      lambda position, _: position < height * width,
+      step,
+      (0, tf.zeros([(height + REACH) * stride, count])),
+    )
+    seen = tf.reshape(seen, [height + REACH, stride, count])
+    pixels = seen[REACH:, REACH:-REACH] > 0
+    return tf.cast(tf.transpose(pixels, [2, 0, 1])[..., None], tf.float32)
+
+
+class LocalImage(tfd.Distribution):
+  """A mixture of moved maps whose pixels see windows; event `[H, W, 1]`."""
+
+  def __init__(
+    self,
+    logits: tf.Tensor,
+    windows: Windows,
+    sources: np.ndarray,
+    weights: tf.Tensor,
+    background: tf.Tensor,
+    name: str = 'LocalImage',
+  ):
+    """Makes the mixture.
+
+    Args:
+      logits: m, `[..., H, W, 1]`; the batch is `[...]`.
+      windows: Computes h and g.
+      sources: Where the pixels of T moved maps come from, int32 `[T, H W]`;
+        see `invariant.Grid`.
+      weights: Logits of w, `[T]`, or `[..., T]`.
+      background: The logit of pixels from outside, `[1]`, or `[..., 1]`.
+      name: As in any `tfd.Distribution`.
+    """
+    parameters = dict(locals())
+    self._logits = logits
+    self._windows = windows
+    self._sources = sources
+    self._weights = weights
+    self._background = background
+    super().__init__(
+      dtype=tf.float32,
+      reparameterization_type=tfd.NOT_REPARAMETERIZED,
+      validate_args=False,
+      allow_nan_stats=True,
+      parameters=parameters,
+      name=name,
+    )
+
+  @classmethod
+  def _parameter_properties(cls, dtype, num_classes=None):
+    return {}
+
+  def _batch_shape(self):
+    return self._logits.shape[:-3]
+
+  def _batch_shape_tensor(self):
+    return tf.shape(self._logits)[:-3]
+
+  def _event_shape(self):
+    return self._logits.shape[-3:]
+
+  def _event_shape_tensor(self):
+    return tf.shape(self._logits)[-3:]
+
+  def _log_prob(self, images):
+    return tf.reduce_logsumexp(self._joint(images), axis=-1)
+
+  def _joint(self, images):
+    """log w_t d_t(x|z), `[..., T]`."""
+    shape = tf.broadcast_dynamic_shape(
+      tf.shape(images)[:-3], self._batch_shape_tensor()
+    )
+    event = self._event_shape_tensor()
+    whole = tf.concat([shape, event], axis=0)
+    images = tf.broadcast_to(images, whole)
+    images = tf.reshape(images, tf.concat([[-1], event], axis=0))
+    images = tf.ensure_shape(images, [None, *self._logits.shape[-3:]])
+    near = self._windows(images)
+    # Pixels first, so that a gather moves whole rows.
+    x, h, g, logits = (
+      tf.transpose(tf.reshape(part, [-1, self._pixels]))
+      for part in (
+        images,
+        near[..., 0],
+        near[..., 1],
+        tf.broadcast_to(self._logits, whole),
+      )
+    )
+    background = tf.broadcast_to(self._background[..., 0], shape)
+    padded = tf.concat([logits, tf.reshape(background, [1, -1])], axis=0)
+    moved = tf.gather(padded, self._sources)  # [T, P, N]
+    moved = (1.0 + h) * moved + g
+    each = tf.reduce_sum(x * moved - tf.nn.softplus(moved), axis=1)
+    each = tf.reshape(tf.transpose(each), tf.concat([shape, [-1]], axis=0))
+    return each + tf.nn.log_softmax(self._weights)
+
+  @property
+  def _pixels(self):
+    return math.prod(self._logits.shape[-3:])
+
+  def _sample_n(self, n, seed=None):
+    seeds = tfp.random.split_seed(seed, salt='LocalImage')
+    batch = self._batch_shape_tensor()
+    weights = tf.broadcast_to(
+      self._weights, tf.concat([batch, [len(self._sources)]], axis=0)
+    )
+    drawn = tfd.Categorical(logits=weights).sample(n, seed=seeds[0])
+    # 1. The map of each image, moved.
+    padded = tf.concat(
+      [
+        tf.reshape(self._logits, tf.concat([batch, [self._pixels]], axis=0)),
+        tf.broadcast_to(self._background, tf.concat([batch, [1]], axis=0)),
+      ],
+      axis=-1,
+    )
+    shape = tf.concat([[n], batch], axis=0)
+    padded = tf.broadcast_to(
+      padded, tf.concat([shape, [self._pixels + 1]], axis=0)
+    )
+    sources = tf.gather(self._sources, tf.reshape(drawn, [-1]))
+    height, width = self._logits.shape[-3:-1]
+    moved = tf.reshape(
+      tf.gather(
+        tf.reshape(padded, [-1, self._pixels + 1]), sources, batch_dims=1
+      ),
+      [-1, height, width],
+    )
+    # 2. Its pixels, one after the other.
+    uniforms = tf.random.stateless_uniform(tf.shape(moved), seeds[1])
+    images = self._windows.sample(moved, uniforms)
+    return tf.reshape(
+      images, tf.concat([shape, self._event_shape_tensor()], axis=0)
+    )
