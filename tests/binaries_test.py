@@ -21,7 +21,7 @@ from commands import (
   start,
 )
 
-from vae_info import config as configs
+from vae_info import config as configs, machine
 from vae_info.runs import locks
 
 
@@ -212,7 +212,16 @@ def final_weights(run_dir):
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_and_resumed_it_is_the_same(tmp_path):
+@pytest.mark.parametrize(
+  'variables',
+  [{}, {machine.ONEDNN: '0'}, dict.fromkeys(machine.THREADS, '1')],
+  ids=['as it is', 'without oneDNN', 'one thread'],
+)
+def test_killed_at_any_moment_and_resumed_it_is_the_same(
+  tmp_path, monkeypatch, variables
+):
+  for name, value in variables.items():
+    monkeypatch.setenv(name, value)
   flags = (*TINY, '--steps=120', '--marginal=maf', '--steps_per_call=3')
   flags += ('--beta=0.1:10',)  # A range runs all code of one beta, and more.
   run('train', f'--run={tmp_path}/whole', *flags, '--checkpoint_minutes=9')
