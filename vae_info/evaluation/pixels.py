@@ -35,7 +35,7 @@ from vae_info.evaluation.refit import Decoder, Fit
 from vae_info.runs import Run
 from vae_info.runs.paths import write_atomically
 
-EPOCHS = 8
+EPOCHS = 16  # One code of each image; the kinds share them.
 
 # From the number of an epoch to codes, float32 `[N, L]`.
 Draw = Callable[[int], tf.Tensor]
