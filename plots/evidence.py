@@ -1,13 +1,15 @@
 """Looks up the results of families and baselines at equal rates.
 
 A curve is one multi-beta model, evaluated at several betas. Between these
-points, C and the label preference are interpolated in the rate.
+points, C and the label preference are interpolated in the rate. A family is the
+curves of several seeds. Each is interpolated alone, and then they are averaged.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
 from plots.curves import interpolated
+from plots.seeds import Mean, averaged
 from plots.table import Row, column, rows_of_methods
 from vae_info import references
 from vae_info.errors import UserError
@@ -19,6 +21,7 @@ DATASETS = {
   'alphabet': 'omniglot',
   'character': 'omniglot',
 }
+COMPACT = 'compact'
 _LOSSES = ('label_distortion', 'label_distortion_stderr', 'label_entropy')
 _METHODS = {
   'vae': ('encoder', 'decoder', 'marginal', 'beta', 'rate', *_LOSSES),
@@ -47,10 +50,10 @@ class Curve:
 
   @property
   def name(self) -> str:
-    """Family, range of betas, and seed, as text."""
+    """Family and range of betas, as text; and what else is unusual."""
     row = self.first
-    seed = f', seed {row.seed:g}' if row.seed else ''
-    return f'{" ".join(row.family)}, {row.training}{seed}'
+    size = '' if row.architecture == COMPACT else f', {row.architecture} size'
+    return f'{" ".join(row.family)}, {row.training}{size}'
 
   @property
   def betas(self) -> tuple[float, float]:
@@ -58,16 +61,57 @@ class Curve:
     low, high = self.first.beta_trained.split(':')
     return float(low), float(high)
 
+  def at(self, rate: float, name: str = 'label_distortion') -> float | None:
+    """A column, interpolated at a rate in nats.
+
+    It is None outside the curve, or if a row lacks the column.
+    """
+    values = column(self.rows, name)
+    if None in values:
+      return None
+    return interpolated(rate, column(self.rows, 'rate'), values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+  """The curves of one configuration, which differ in their seed.
+
+  Attributes:
+    curves: One for each seed.
+  """
+
+  curves: Sequence[Curve]
+
+  @property
+  def name(self) -> str:
+    """Family, range of betas and number of seeds, as text."""
+    count = len(self.curves)
+    seeds = f', {count} seeds' if count > 1 else ''
+    return f'{self.curves[0].name}{seeds}'
+
+  @property
+  def rows(self) -> list[Row]:
+    """One row for each beta, averaged over seeds."""
+    return averaged([row for curve in self.curves for row in curve.rows])
+
   @property
   def best(self) -> Row:
-    """The row with the least C."""
+    """The averaged row with the least C."""
     return min(self.rows, key=lambda row: row.number('label_distortion'))
 
-  def at(self, rate: float, name: str = 'label_distortion') -> float | None:
-    """A column, interpolated at a rate in nats; None outside the curve."""
-    return interpolated(
-      rate, column(self.rows, 'rate'), column(self.rows, name)
-    )
+  def at(self, rate: float, name: str = 'label_distortion') -> Mean | None:
+    """A column at a rate in nats, averaged over seeds.
+
+    It is None if the rate is outside a curve, or if a row lacks the column.
+    """
+    values, errors = [], []
+    for curve in self.curves:
+      value, error = curve.at(rate, name), curve.at(rate, f'{name}_stderr')
+      if value is None or error is None:
+        return None
+      values.append(value)
+      errors.append(error)
+    return Mean.of(values, errors)
 
 
 class Evidence:
@@ -94,7 +138,10 @@ class Evidence:
     for row in self.of('vae'):
       if row.beta_trained:
         runs.setdefault(row.run, []).append(row)
-    self.curves = [Curve(points) for _, points in sorted(runs.items())]
+    groups: dict[str, list[Curve]] = {}
+    for _, points in sorted(runs.items()):
+      groups.setdefault(points[0].configuration, []).append(Curve(points))
+    self.families = [Family(curves) for curves in groups.values()]
 
   def of(self, method: str) -> list[Row]:
     """The rows of one method, such as 'vae' or 'pca'."""
@@ -105,63 +152,76 @@ class Evidence:
     """H(Y), nats."""
     return self.rows[0].number('label_entropy')
 
-  def curve(self, decoder: str, marginal: str) -> Curve:
-    """The curve that represents a family with the `conv` encoder.
+  def family(self, decoder: str, marginal: str) -> Family:
+    """The curves that represent a decoder and a marginal.
 
-    An autoregressive decoder with a VampPrior collapses unless beta is
-    annealed, so that family has the annealed curve. If several curves remain,
-    the one whose betas end first is chosen. On MNIST this decides between two
-    curves of the autoregressive decoder with a Gaussian marginal, and chooses
-    the better one.
+    They have the `conv` encoder and the compact size. At a constant beta, an
+    autoregressive decoder uses its code less. So an annealed curve represents
+    it if there is one; a deconvolutional decoder is not annealed. If several
+    configurations remain, the one with the most seeds is chosen, then the one
+    that was trained for longest.
 
     Raises:
       UserError: The table has no such curve.
     """
     chosen = [
-      curve
-      for curve in self.curves
-      if curve.first.family == ('conv', decoder, marginal)
-      and not curve.first.seed
-      and bool(curve.first.kl_annealing_epochs)
-      == ((decoder, marginal) == (AUTO, 'vampprior'))
+      family
+      for family in self.families
+      if (row := family.curves[0].first).family == ('conv', decoder, marginal)
+      and row.architecture == COMPACT
+      and not row.augmentation
+      and (decoder == AUTO or not row.kl_annealing_epochs)
     ]
     if not chosen:
       raise UserError(
         f'the table has no curve of {decoder}, {marginal}, task {self.task}'
       )
-    return min(chosen, key=lambda curve: curve.betas[1])
 
-  def losses(self, decoder: str, rate: float) -> list[float]:
-    """C at a rate, nats, for each of `MARGINALS`.
+    def preference(one):
+      row = one.curves[0].first
+      return bool(row.kl_annealing_epochs), len(one.curves), row.epochs or 0
 
-    Raises:
-      UserError: A curve is missing or does not reach the rate.
-    """
-    return [
-      self.at(self.curve(decoder, marginal), rate) for marginal in MARGINALS
-    ]
+    return max(chosen, key=preference)
 
   def at(
-    self, curve: Curve, rate: float, name: str = 'label_distortion'
-  ) -> float:
-    """A column of a curve, interpolated at a rate in nats.
+    self,
+    decoder: str,
+    marginal: str,
+    rate: float,
+    name: str = 'label_distortion',
+  ) -> Mean:
+    """A column of a family, interpolated at a rate in nats.
 
     Raises:
-      UserError: The curve does not reach the rate.
+      UserError: There is no such family, or a curve does not reach the rate.
     """
-    value = curve.at(rate, name)
+    family = self.family(decoder, marginal)
+    value = family.at(rate, name)
     if value is None:
-      raise UserError(f'the curve {curve.name} has no rate of {rate:g} nats')
+      raise UserError(f'{family.name} has no {name} at {rate:g} nats')
     return value
 
-  def pca(self, rate: float) -> float | None:
-    """The least C of PCA at a rate, nats; None if the table has no such PCA."""
-    losses = [
-      row.number('label_distortion')
-      for row in self.of('pca')
-      if abs(row.number('rate') - rate) < 0.01
+  def losses(self, decoder: str, rate: float) -> list[Mean]:
+    """C at a rate, nats, for each of `MARGINALS`; raises like `at`."""
+    return [self.at(decoder, marginal, rate) for marginal in MARGINALS]
+
+  def least(self, decoder: str, rate: float) -> list[Mean | None]:
+    """The least C at a rate, nats, for each of `MARGINALS`.
+
+    It is None where the table does not have it.
+    """
+    return [
+      self.family(decoder, marginal).at(rate, 'label_distortion_least')
+      for marginal in MARGINALS
     ]
-    return min(losses, default=None)
+
+  def pca(self, rate: float) -> Mean | None:
+    """The least C of PCA at a rate, nats; None if the table has no such PCA."""
+    rows = [
+      row for row in self.of('pca') if abs(row.number('rate') - rate) < 0.01
+    ]
+    losses = [_loss([row]) for row in rows]
+    return min(losses, key=lambda loss: loss.value, default=None)
 
   def random_discard(self, rate: float) -> float:
     """C of random discarding at a rate, nats.
@@ -176,13 +236,30 @@ class Evidence:
       references.random_discard(rate, self.label_entropy, entropies[0])
     )
 
-  def seeds(self, method: str) -> tuple[float, float]:
-    """The least and the largest C of a baseline, nats, over its seeds.
+  def baseline(self, *methods: str) -> Mean:
+    """C of the best configuration of some baselines, nats, over its seeds.
 
     Raises:
-      UserError: The table has no row of the baseline.
+      UserError: The table has no row of these baselines.
     """
-    losses = column(self.of(method), 'label_distortion')
-    if not losses:
-      raise UserError(f'the table has no row of {method}, task {self.task}')
-    return min(losses), max(losses)
+    groups: dict[str, list[Row]] = {}
+    for method in methods:
+      for row in self.of(method):
+        groups.setdefault(row.configuration, []).append(row)
+    if not groups:
+      raise UserError(
+        f'the table has no row of {" or ".join(methods)}, task {self.task}'
+      )
+    losses = [_loss(rows) for rows in groups.values()]
+    return min(losses, key=lambda loss: loss.value)
+
+  @property
+  def supervised(self) -> Mean:
+    """C of the best supervised network, nats; raises like `baseline`."""
+    return self.baseline('supervised_complex', 'supervised_simple')
+
+
+def _loss(rows: Sequence[Row]) -> Mean:
+  """C of some rows, which differ in their seed."""
+  name = 'label_distortion'
+  return Mean.of(column(rows, name), column(rows, f'{name}_stderr'))

@@ -16,12 +16,15 @@ from plots import (
   information,
   label_distortion,
   label_preference,
+  magnified,
+  pixels,
   rate_distortion,
+  seeds,
   style,
   table,
   table_flags,
 )
-from plots.panels import left_out
+from plots.panels import Panel, left_out
 from plots.table import Row
 from vae_info import cli
 
@@ -34,6 +37,11 @@ def define_flags() -> None:
   flags.DEFINE_string('output_dir', 'plots/figures', 'Folder for the pictures.')
 
 
+def averaged(panels: Sequence[Panel]) -> list[Panel]:
+  """The panels with their β-VAEs averaged over seeds."""
+  return [seeds.averaged_panel(panel) for panel in panels]
+
+
 def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   """The name of the file, and the figure, of each figure of the table.
 
@@ -42,19 +50,22 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   """
   # Checks all rows before the first figure, so that damage stops the command
   # before it writes any.
-  panels = label_distortion.make_panels(rows)
-  data_panels = rate_distortion.make_panels(rows)
+  panels = averaged(label_distortion.make_panels(rows))
+  data_panels = averaged(rate_distortion.make_panels(rows))
   preferences = label_preference.with_preference(panels)
   bounded = information.with_bounds(panels)
+  refitted = pixels.with_pixels(panels)
   yield 'figure1', label_distortion.label_distortion(panels)
   for panel in panels:
     if panel.title.startswith('MNIST'):
-      yield 'figure2', label_distortion.magnified(panel)
+      yield 'figure2', magnified.magnified(panel)
   yield 'rate_distortion', rate_distortion.rate_distortion(data_panels)
   if preferences:
     yield 'label_preference', label_preference.label_preference(preferences)
   if bounded:
     yield 'information', information.information(bounded)
+  if refitted:
+    yield 'pixels', pixels.pixels(refitted)
 
 
 def attribute_figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
@@ -76,7 +87,9 @@ def notes(rows: Sequence[Row]) -> list[str]:
   panels = label_distortion.make_panels(rows)
   return [
     *left_out(panels),
+    *seeds.notes(panels, averaged(panels)),
     *label_distortion.notes(panels),
+    *rate_distortion.notes(rate_distortion.make_panels(rows)),
     *label_preference.notes(label_preference.with_preference(panels)),
   ]
 

@@ -1,11 +1,11 @@
-"""Figures 1 and 2: label distortion C against rate R and distortion D.
+"""Figure 1: label distortion C against rate R and distortion D.
 
 The dashed black line discards at random from an optimal lossless code, which
 has R = H(X) - D. So C is H(Y) (1 - R / H(X)) on the left, and H(Y) D / H(X) on
 the right. No method can reach the shaded corner, where C < H(Y) - R. Baselines
 without a rate are horizontal lines; a band shows the spread of their seeds.
 Those of PCA and of k-means are in `baseline_lines`, and those of flows in
-`flow_lines`.
+`flow_lines`. Figure 2 is in `magnified`.
 
 #### References
 
@@ -61,7 +61,6 @@ ENTROPY: style.Keywords = {
   'linewidth': 0.5,
   'linestyle': ':',
 }
-MAGNIFIED = 0.5  # Nats: the largest C of figure 2.
 # The methods that are drawn, and the columns that their rows must have.
 LOSSES = ('label_distortion', 'label_distortion_stderr', 'label_entropy')
 METHODS = {
@@ -117,26 +116,6 @@ def label_distortion(panels: Sequence[Panel]) -> Figure:
   return figure
 
 
-@style.styled
-def magnified(panel: Panel) -> Figure:
-  """Figure 2: one panel of figure 1, magnified where C is small."""
-  figure = Figure((style.WIDTH, 3.5), layout='constrained')
-  grid = figure.subplots(1, 2, sharey='row', squeeze=False)
-  left, right = grid[0]
-  _draw_row(left, right, panel)
-  left.set_ylim(0, MAGNIFIED)
-  style.title(left, panel.title, True)
-  _finish(figure, grid, [panel])
-  vaes = panel.of('vae')
-  losses = column(vaes, 'label_distortion')
-  low = [
-    row for row, loss in zip(vaes, losses, strict=True) if loss <= MAGNIFIED
-  ]
-  _span(left, low or vaes, 'rate')
-  _span(right, low or vaes, 'distortion')
-  return figure
-
-
 def _draw_row(left, right, panel):
   """Draws C against R on the left, and against D on the right."""
   entropy, input_entropy = panel.label_entropy, panel.input_entropy
@@ -149,13 +128,13 @@ def _draw_row(left, right, panel):
       axes.plot(places, losses, label='discard', zorder=2, **DISCARD)
   for axes, x in ((left, 'rate'), (right, 'distortion')):
     baseline_lines.draw(axes, panel, x, 'label_distortion')
-    _draw_baselines(axes, panel)
+    draw_baselines(axes, panel)
     flow_lines.draw(axes, panel.rows, x, 'label_distortion')
     axes.axhline(entropy, **ENTROPY)
     style.draw_runs(axes, panel.rows, x, 'label_distortion')
 
 
-def _draw_baselines(axes, panel):
+def draw_baselines(axes, panel):
   """Draws baselines as horizontal lines, with a band over several seeds."""
   for method, (_, line) in BASELINES.items():
     losses = column(panel.of(method), 'label_distortion')
@@ -218,13 +197,15 @@ def _finish(figure, grid, panels):
   grid[-1, 1].set_xlabel('distortion D (nats)')
   rows = [row for panel in panels for row in panel.rows]
   style.key(figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)')
-  lines = _lines_key(panels)
+  lines = lines_key(panels)
+  lines.append(Patch(label='impossible: C < H(Y) − R', **FLOOR))
   if grid[0, 0].get_ylim()[1] > panels[0].label_entropy:
     lines.append(Line2D([], [], label='H(Y)', **ENTROPY))
   style.key(figure, lines, 'right', 'Baselines')
 
 
-def _lines_key(panels):
+def lines_key(panels: Sequence[Panel]) -> list[Artist]:
+  """The entries of a key for all lines that are no β-VAEs."""
   rows = [row for panel in panels for row in panel.rows]
   methods = {row.method for row in rows}
   entries: list[Artist] = []
@@ -236,5 +217,4 @@ def _lines_key(panels):
     for method, (name, line) in BASELINES.items()
     if method in methods
   ]
-  entries.append(Patch(label='impossible: C < H(Y) − R', **FLOOR))
   return entries

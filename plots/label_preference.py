@@ -20,12 +20,15 @@ from plots.table import Row, column
 
 TICKS = (0.25, 0.5, 1, 2, 5, 10, 20, 50)
 LEAST = 0.4  # The lower end of the axis, which is logarithmic.
+LARGEST = 60.0  # Nats: no larger rate is shown.
 
 
 def drawable(row: Row) -> bool:
   """Whether the row is a β-VAE whose preference is known and on the axis."""
   preference = row.label_preference
-  return row.method == 'vae' and preference is not None and preference >= LEAST
+  if row.method != 'vae' or preference is None:
+    return False
+  return preference >= LEAST and row.number('rate') <= LARGEST
 
 
 def with_preference(panels: Sequence[Panel]) -> list[Panel]:
@@ -49,7 +52,8 @@ def notes(panels: Sequence[Panel]) -> list[str]:
     if hidden:
       lines.append(
         f'label preference of {panel.title}: {len(hidden)} results are below '
-        f'{LEAST} or unknown and not drawn, the first of them {hidden[0]}'
+        f'{LEAST}, beyond {LARGEST:g} nats or unknown and not drawn, the first '
+        f'of them {hidden[0]}'
       )
   return lines
 

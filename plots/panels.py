@@ -6,7 +6,6 @@ best configuration of each baseline.
 
 import dataclasses
 import math
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -116,7 +115,7 @@ def best_configurations(rows: Sequence[Row]) -> list[Row]:
   for row in rows:
     if row.rate is None:
       configurations = losses.setdefault(row.method, {})
-      configurations.setdefault(_configuration(row), []).append(
+      configurations.setdefault(row.configuration, []).append(
         row.label_distortion
       )
   best = {
@@ -126,13 +125,8 @@ def best_configurations(rows: Sequence[Row]) -> list[Row]:
   return [
     row
     for row in rows
-    if row.rate is not None or _configuration(row) == best[row.method]
+    if row.rate is not None or row.configuration == best[row.method]
   ]
-
-
-def _configuration(row):
-  """The name of the row's run, without its seed."""
-  return re.sub(r'_seed\d+', '', row.run)
 
 
 def _check_same(title, rows, name, flag=''):

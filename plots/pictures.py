@@ -3,7 +3,8 @@
     python -m plots.pictures --runs_dir=runs --output_dir=figures
 
 Only these figures read run directories instead of the table of results. The
-rate comes from a run's evaluation; all else is computed from its checkpoint.
+rate comes from a run's evaluation. Maps of pixels come from `evaluate
+--refit_decoder`. All else is computed from checkpoints.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 
 from plots import picture_figures, style
 from plots.picture_figures import Pictures
+from plots.pixels import Map, maps
 from vae_info import cli
 from vae_info.config import Config
 from vae_info.errors import UserError
@@ -35,6 +37,7 @@ CODES = 3000  # Test images whose codes are shown.
 DRAWS = 16  # Codes drawn for each image, to average them.
 COLUMNS = 10  # Images in a row.
 PLANES = 4  # Rates at which codes are shown.
+MAP_RATES = (5.0, 10.0, 17.0, 25.0)  # Nats, about which maps are shown.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,6 +215,40 @@ def principal_components(codes: np.ndarray) -> np.ndarray:
   return np.pad(plane, [(0, 0), (0, 2 - plane.shape[1])])
 
 
+def pixel_maps(points: Sequence[Rated]) -> list[list[Map]]:
+  """Maps of pixels for each decoder, at about the same rates.
+
+  All are of one marginal: the first of `style.MARGINALS` that the most decoders
+  have. There are none if no run has maps.
+  """
+  found: dict[str, dict[str, list[Map]]] = {}
+  for point in points:
+    if not point.run.pixels.exists():
+      continue
+    with point.run.pixels.open('rb') as file, np.load(file) as stored:
+      for beta, values in zip(stored['betas'], stored['maps'], strict=True):
+        if np.isclose(beta, point.beta):
+          decoder, marginal = point.config.decoder, point.config.marginal
+          one = Map(decoder, marginal, point.rate, values.sum(axis=-1))
+          of_marginal = found.setdefault(marginal, {})
+          of_marginal.setdefault(decoder, []).append(one)
+  if not found:
+    return []
+  names = sorted(found, key=lambda name: style.place(name, style.MARGINALS))
+  decoders = max((found[name] for name in names), key=len)
+  rows = []
+  for decoder in sorted(
+    decoders, key=lambda name: style.place(name, style.DECODERS)
+  ):
+    nearest = [
+      min(decoders[decoder], key=lambda one: abs(one.rate - rate))
+      for rate in MAP_RATES
+    ]
+    distinct = {one.rate: one for one in nearest}
+    rows.append([distinct[rate] for rate in sorted(distinct, reverse=True)])
+  return rows
+
+
 def figures(
   points: Sequence[Rated], dataset: Dataset, count: int
 ) -> Iterator[tuple[str, Figure]]:
@@ -257,7 +294,9 @@ def main(argv):
   )
   folder = pathlib.Path(FLAGS.output_dir)
   folder.mkdir(parents=True, exist_ok=True)
-  for name, figure in figures(points, dataset, FLAGS.rates):
+  rows = pixel_maps(points)
+  drawn = [('pixel_maps', maps(rows))] if rows else []
+  for name, figure in (*drawn, *figures(points, dataset, FLAGS.rates)):
     for path in style.save(figure, folder, name):
       print(f'wrote {path}')
 

@@ -16,6 +16,7 @@ from plots.panels import PANELS, Panel, data_panel
 from plots.table import Row, column, rows_of_methods
 
 MAGNIFIED = 40  # Nats above the bound that the lower row shows.
+LARGEST = 60.0  # Nats: no larger rate is shown.
 FRONTIER: style.Keywords = {'color': style.BLACK, 'linewidth': 0.9}
 
 
@@ -85,7 +86,8 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
   for (above, below), panel in zip(grid.T, panels, strict=True):
     _draw_plane(above, panel)
     _draw_sum(below, panel)
-    below.set_xlim(0, 1.05 * max(*column(panel.of('vae'), 'rate'), 1.0))
+    end = 1.05 * max(*column(panel.of('vae'), 'rate'), 1.0)
+    below.set_xlim(0, min(end, LARGEST))
     below.set_xlabel('rate R (nats)')
     style.title(above, panel.title, True)
     style.bits_above(above)
@@ -105,6 +107,19 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
   ]
   style.key(figure, lines, 'right', 'Baselines and bound')
   return figure
+
+
+def notes(panels: Sequence[Panel]) -> list[str]:
+  """Counts the results beyond the axis of the rate, a line for each panel."""
+  lines = []
+  for panel in panels:
+    count = sum(rate > LARGEST for rate in column(panel.of('vae'), 'rate'))
+    if count:
+      lines.append(
+        f'rate and distortion of {panel.title}: {count} results have R above '
+        f'{LARGEST:g} nats and are not drawn'
+      )
+  return lines
 
 
 def _draw_plane(axes, panel):

@@ -210,7 +210,7 @@ def _draw(axes, group, x, y, size, line):
     axes.plot(xs, ys, **ring, label=f'ring {line["label"]}')
 
 
-def run_key(rows: Iterable[Row]) -> list[Line2D]:
+def run_key(rows: Sequence[Row]) -> list[Line2D]:
   """The entries of a key for the β-VAEs in `rows`."""
   fixed, ranged = runs(rows)
   families = {family[1:] for family in fixed}
@@ -246,6 +246,10 @@ def run_key(rows: Iterable[Row]) -> list[Line2D]:
         label='dashed: β annealed',
       )
     )
+  if any(row.seeds > 1 for row in rows if row.method == 'vae'):
+    bar = Line2D([], [], color=GREY, marker='|', linestyle='none', markersize=6)
+    bar.set_label('bar: standard error, of seeds if several')
+    entries.append(bar)
   for encoder in sorted(encoders - {'conv'}):
     name = {'iaf': 'flow'}.get(encoder, _short(encoder))
     ring = Line2D([], [], markersize=6, label=f'ring: {name} encoder', **RING)

@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import math
 import pathlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from vae_info.errors import UserError
@@ -48,6 +49,8 @@ class Row:
     label_preference: (H(Y) - C) / (H(Y) R / H(X)).
     information_lower: Lower bound on I(X;Z). All columns of bounds are None in
       tables of earlier versions, which lack them.
+    pixel_information: Sum over pixels of H(X_i) - D_i, by a refitted decoder.
+    seeds: Over how many seeds the row is a mean; see `seeds`. Not a column.
     noise: Standard deviation sigma of the noise on PCA's codes.
     damage: What is wrong with one of the row's numbers, which is then None;
       empty if all are good.
@@ -95,8 +98,12 @@ class Row:
   label_information_lower_stderr: float | None = None
   label_information_upper: float | None = None
   label_information_upper_stderr: float | None = None
+  pixel_information: float | None = None
+  pixel_information_stderr: float | None = None
   split: str = 'test'
+  augmentation: str = ''
   variant: str = ''
+  seeds: int = 1
   damage: str = ''
 
   @property
@@ -108,6 +115,11 @@ class Row:
   def family(self) -> tuple[str, str, str]:
     """Encoder, decoder and marginal."""
     return self.encoder, self.decoder, self.marginal
+
+  @property
+  def configuration(self) -> str:
+    """The name of the run, without its seed."""
+    return re.sub(r'_seed\d+', '', self.run)
 
   def number(self, name: str) -> float:
     """A column that is a number; `rows_of_methods` must have checked it."""
@@ -127,7 +139,7 @@ class Row:
 _COLUMNS = {
   field.name: field.type
   for field in dataclasses.fields(Row)
-  if field.name not in ('line', 'damage')
+  if field.name not in ('line', 'damage', 'seeds')
 }
 # Tables of earlier versions lack these columns.
 _LATER = {

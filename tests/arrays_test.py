@@ -1,6 +1,8 @@
 """Anyone's codes: evaluated as arrays, with one clear line for bad ones."""
 
 import csv
+import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -8,8 +10,8 @@ import pytest
 from commands import call
 
 from vae_info.errors import UserError
-from vae_info.evaluation import Settings, arrays, least
-from vae_info.runs import rows as tables
+from vae_info.evaluation import Settings, arrays, critics, least
+from vae_info.runs import Run, rows as tables
 
 FAST = Settings(hidden=(5,), epochs=2, batch_size=50)
 
@@ -101,6 +103,31 @@ def test_what_is_wrong_is_said_in_one_line(change, message):
   assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.fixture
+def quick_critics(monkeypatch):
+  """Lets one small critic take the place of three."""
+  quick = dataclasses.replace(
+    critics.SETTINGS, epochs=12, batch_size=100, learning_rate=3e-3
+  )
+  monkeypatch.setattr(
+    critics, 'measure', functools.partial(critics.measure, settings=quick)
+  )
+  monkeypatch.setattr(critics, 'HIDDEN', (64,))
+  one = {'InfoNCE': critics.OBJECTIVES['InfoNCE']}
+  monkeypatch.setattr(critics, 'OBJECTIVES', one)
+
+
+def test_critics_bound_a_known_channel_and_need_its_density(quick_critics):
+  nats = math.log(2) + 1.5 * math.log1p(1 / 0.5**2)
+  [bound] = arrays.critics_of(make())
+  assert 0.6 < bound.mean < nats + 3 * bound.stderr  # ln 2 is easy.
+  codes = make()
+  del codes['scales'], codes['means']
+  codes['codes'] = make()['means']
+  with pytest.raises(UserError, match='critics need means and scales'):
+    arrays.critics_of(codes)
+
+
 def test_a_file_that_is_none_is_refused(tmp_path):
   with pytest.raises(UserError, match='does not exist'):
     arrays.read(str(tmp_path / 'none.npz'))
@@ -109,7 +136,9 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     arrays.read(str(tmp_path / 'bad.npz'))
 
 
-def test_the_commands_encode_and_evaluate_codes(tmp_path, digits):
+def test_the_commands_encode_and_evaluate_codes(
+  tmp_path, digits, quick_critics
+):
   runs = f'--runs_dir={tmp_path}/runs'
   small = ('--steps=2', '--latent_size=4', '--batch_size=20')
   call('train', runs, *small, dataset=digits)
@@ -125,11 +154,29 @@ def test_the_commands_encode_and_evaluate_codes(tmp_path, digits):
     some = {k: v for k, v in file.items() if k in ('means', 'scales', 'split')}
     np.savez(codes, labels_digit=file['labels_digit'], **some)
   fast = ('--classifier_epochs=1', '--classifier_batch_size=500')
+  few = '--label_budgets=100,1000'
   output = call(
-    'evaluate_codes', f'--codes={codes}', f'--output={table}', *fast
+    'evaluate_codes',
+    f'--codes={codes}',
+    f'--output={table}',
+    '--critics',
+    few,
+    *fast,
   )
-  assert 'any C ≥' in output
+  assert 'any C ≥' in output and '1,000 labels' in output
+  assert '\nInfoNCE: at most I(X;Z)' in output and 'doubtful' not in output
   with open(table, newline='') as file:
     [row] = csv.DictReader(file)
   assert row['run'] == 'codes' and row['task'] == 'digit'
   assert 0 <= float(row['information_upper']) <= float(row['rate']) + 0.1
+  assert 0.0 < float(row['label_distortion_1000']) < 2.4
+  assert float(row['label_distortion_100_stderr']) > 0.0
+  assert row['label_distortion_10000'] == ''
+  # `evaluate` fills the same columns, and evaluates a run that lacks them.
+  without = (runs, '--nobounds', '--task=digit', *fast)
+  for words, known in (((), False), ((few,), True)):
+    assert 'evaluating' in call('evaluate', *without, *words, dataset=digits)
+    [row] = Run(run).rows
+    assert (row['label_distortion_100'] is not None) == known
+    assert row['label_distortion_10000'] is None
+  assert 'has its evaluation' in call('evaluate', *without, few, dataset=digits)

@@ -103,7 +103,8 @@ class Step:
     from vae_info.networks import model as models
 
     self.config = Config(steps=10_000, **kwargs)
-    self.images = datasets.load('static_mnist').train.images[:5000]
+    largest = np.uint8(self.config.levels - 1)  # 1, or 255.
+    self.images = largest * datasets.load('static_mnist').train.images[:5000]
     data = self.images
     schedule = loop.Schedule.of(self.config, len(data))
     execution = loop.Execution(shards=share_cores())
@@ -177,6 +178,22 @@ def autoregressive():
       f'autoregressive step over deconvolutional step, compact {precision}',
       other / one,
       '<= 3',
+      f'{1e3 * other:.1f} ms over {1e3 * one:.1f} ms',
+    )
+
+
+def grey():
+  """Compares the step of 8-bit images with that of binary ones."""
+  for decoder in ('deconvolutional', 'autoregressive'):
+    one = Step(decoder=decoder)
+    other = Step(decoder=decoder, dataset='tfds:mnist', binarization='none')
+    # Alternates, so that slow changes in the machine's load affect both.
+    times = [(one.seconds(), other.seconds()) for _ in range(3)]
+    one, other = np.median(times, axis=0)
+    yield (
+      f'step of grey images over that of binary ones, compact {decoder}',
+      other / one,
+      '<= 2',
       f'{1e3 * other:.1f} ms over {1e3 * one:.1f} ms',
     )
 
@@ -315,11 +332,13 @@ PARTS = {
   'startup': startup,
   'utilization': utilization,
   'autoregressive': autoregressive,
+  'grey': grey,
   'ranges': ranges,
   'classifier': classifier,
   'sampling': sampling,
   'settings': benchmark_processes.settings,
   'job': benchmark_processes.job,
+  'bounds': benchmark_processes.bounds,
 }
 
 

@@ -1,6 +1,7 @@
 """Parts of the benchmark that run whole processes.
 
-The main job's phases and memory, and what the settings of `machine.py` gain.
+The main job's phases and memory, the bounds of one point, and what the settings
+of `machine.py` gain.
 """
 
 import os
@@ -112,3 +113,88 @@ def job(steps: int = 300, classifier_epochs: int = 4):
         f'{took:.0f} s, of which {max(fitting):.0f} s classifiers of '
         f'{classifier_epochs} epochs',
       )
+
+
+# Bounds the information of made-up codes of MNIST's size. Prints seconds, CPU
+# seconds, and GiB at most, of all and of what is there before.
+_BOUND = """
+import resource, time
+from tests import benchmark_processes
+from vae_info.evaluation import bounds
+
+def usage():
+  used = resource.getrusage(resource.RUSAGE_SELF)
+  return used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
+
+splits = benchmark_processes.made_up_splits()
+started, (cpu, before) = time.perf_counter(), usage()
+found = bounds.measure(*splits, num_classes={'digit': 10})['digit']
+took, (after, memory) = time.perf_counter() - started, usage()
+print(took, after - cpu, memory, before, found.lowers[1].mean, found.upper.mean)
+"""
+
+
+def made_up_splits():
+  """Encodings of MNIST's size: 20 active dimensions of 64, about 20 nats."""
+  from vae_info.evaluation.bounds import Encodings
+  from vae_info.evaluation.pairwise import Gaussians
+
+  rng = np.random.default_rng(0)
+  centres = rng.standard_normal([10, 64])
+  widths = np.where(np.arange(64) < 20, 1.0, 0.02)
+  splits = []
+  for count in (50_000, 10_000, 10_000):
+    labels = rng.integers(0, 10, count)
+    means = rng.standard_normal([count, 64]) + centres[labels]
+    noise = np.exp(0.2 * rng.standard_normal([count, 64]))
+    scales = np.where(np.arange(64) < 20, 0.5 * noise, 1.0)
+    gaussians = Gaussians(
+      (widths * means).astype(np.float32), scales.astype(np.float32)
+    )
+    codes = gaussians.draw(rng).astype(np.float32)
+    variances = 1.0 + 2.0 * widths**2
+    log_marginals = -0.5 * (
+      np.square(codes) / variances + np.log(2 * np.pi * variances)
+    ).sum(axis=1)
+    splits.append(Encodings(gaussians, codes, {'digit': labels}, log_marginals))
+  return splits
+
+
+def without_avx512() -> dict[str, str]:
+  """Variables that let NumPy play a CPU that has AVX2 alone."""
+  from numpy._core import _multiarray_umath as core
+
+  present, used = core.__cpu_features__, core.__cpu_dispatch__
+  wide = [name for name in used if name.startswith(('X86_V4', 'AVX512'))]
+  names = ' '.join(name for name in wide if present.get(name))
+  return {'NPY_DISABLE_CPU_FEATURES': names, 'OPENBLAS_CORETYPE': 'Haswell'}
+
+
+def bounds(repeats: int = 3):
+  """Times all bounds of one point of made-up codes of MNIST's size."""
+  for cpu, variables in {'this CPU': {}, 'AVX2': without_avx512()}.items():
+    each = []
+    for _ in range(repeats):
+      process = subprocess.run(
+        [sys.executable, '-c', _BOUND],
+        cwd=pathlib.Path(__file__).parents[1],
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+      )
+      each.append([float(text) for text in process.stdout.split()])
+    took, used, memory, before, low, high = min(each)
+    yield (
+      f'seconds of all bounds of one point, {cpu}',
+      took,
+      '<= 15',
+      f'{used:.1f} CPU seconds; I(X;Z) from {low:.2f} to {high:.2f} nats',
+    )
+    yield (
+      f'GiB at most, the same, {cpu}',
+      memory,
+      '<= 1',
+      f'of which {before:.2f} before, with the codes',
+    )

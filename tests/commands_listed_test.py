@@ -35,3 +35,20 @@ def test_the_list_needs_no_tensorflow(tmp_path):
   for command in listing.COMMANDS:
     assert f'python -m {command} ' in output
   assert len(output.splitlines()) == len(listing.COMMANDS) + 2
+
+
+def test_help_lists_the_flags_that_commands_share():
+  process = subprocess.run(
+    [sys.executable, '-m', 'vae_info.evaluate', '--help'],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+  )
+  for flag in (
+    '--task',
+    '--run',
+    '--runs_dir',
+    '--data_dir',
+    '--label_budgets',
+  ):
+    assert f'\n  {flag}:' in process.stdout, flag

@@ -99,6 +99,24 @@ def test_names_do_not_change():
   assert long != Config(encoder='a' * 300 + ':C').run_name
 
 
+def test_half_of_an_autoregressive_training_is_annealed():
+  config = Config(decoder='autoregressive', epochs=6)
+  assert config.kl_annealing_epochs == 3
+  assert config == Config(
+    decoder='autoregressive', epochs=6, kl_annealing_epochs=3
+  )
+  assert config.run_name.endswith('seed0_epochs=6')
+  constant = dataclasses.replace(config, kl_annealing_epochs=0.0)
+  assert constant.run_name.endswith('seed0_kl_annealing_epochs=0_epochs=6')
+  for other in (
+    Config(),
+    Config(decoder='autoregressive', architecture='paper'),
+    Config(decoder='autoregressive', steps=10),
+    Config(decoder='autoregressive', target_rate=8.0),
+  ):
+    assert other.kl_annealing_epochs == 0
+
+
 def test_json_round_trip(tmp_path):
   for beta in (0.3, '0.1:10'):
     config = Config(beta=beta, marginal='maf', steps=10)

@@ -54,6 +54,25 @@ def test_a_training_ends_and_keeps_its_best_weights(
   np.testing.assert_allclose(again, min(values), rtol=1e-6)
 
 
+def test_epochs_of_annealing_do_not_count(tiny, tmp_path):
+  run = Run(tmp_path)
+  training.train(make_config(kl_annealing_epochs=9.5), tiny, run)
+  # The first epoch that counts is the tenth; at best it ends two later.
+  assert 12 <= run.facts['step'] // BATCHES < 40
+
+
+def test_if_no_epoch_counts_the_last_weights_stay(tiny, tmp_path):
+  flags = {'latent_size': 4, 'batch_size': 16, 'epochs': 2}
+  weights = []
+  for patience in (0, 1):
+    run = Run(tmp_path / str(patience))
+    config = Config(early_stopping=patience, kl_annealing_epochs=9.0, **flags)
+    training.train(config, tiny, run)
+    weights.append(run.model().trainable_variables)
+  for one, two in zip(*weights, strict=True):
+    np.testing.assert_array_equal(one, two)
+
+
 def test_it_resumes_to_the_same_weights(tiny, tmp_path, monkeypatch):
   config = make_config(marginal='maf')
   whole, parts = Run(tmp_path / 'whole'), Run(tmp_path / 'parts')

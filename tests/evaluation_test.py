@@ -1,6 +1,7 @@
 """Evaluation: every image once, whatever the batch, and known answers."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -11,7 +12,13 @@ import tensorflow_probability as tfp
 from vae_info import datasets, evaluation
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.evaluation import Options, classifiers, estimates, least
+from vae_info.evaluation import (
+  Options,
+  classifiers,
+  critics,
+  estimates,
+  least,
+)
 from vae_info.evaluation.estimates import Codes
 from vae_info.networks import model as models
 from vae_info.runs import Run, checkpoints, rows as tables
@@ -166,6 +173,8 @@ def test_validation_images_do_not_replace_the_rows_of_test_images(
   assert not of_validation.satisfied_by(run)
   with pytest.raises(UserError, match="unknown split 'train'"):
     Options(split='train')
+  with pytest.raises(UserError, match='critics are written beside the bounds'):
+    Options(critics=True, bounds=False)
 
 
 def test_a_classifier_is_kept_unless_another_is_asked_for(
@@ -199,7 +208,16 @@ def test_bounds_are_in_the_rows_and_beside_them(
   monkeypatch.setattr(least, 'SIZES', ((4,),))
   run = make_run(beta=beta, encoder=encoder)
   betas = (0.5, 1.0) if run.config.beta_range else None
-  bounded = dataclasses.replace(ONE_CODE, bounds=True, betas=betas)
+  quick = dataclasses.replace(critics.SETTINGS, epochs=1)
+  monkeypatch.setattr(
+    critics, 'measure', functools.partial(critics.measure, settings=quick)
+  )
+  one = {'DV': critics.OBJECTIVES['DV']}
+  monkeypatch.setattr(critics, 'OBJECTIVES', one)
+  learned = not betas  # These take long, so they are not for each beta.
+  bounded = dataclasses.replace(
+    ONE_CODE, bounds=True, betas=betas, critics=learned
+  )
   rows = evaluation.run(run, bounded)
   assert run.rows == rows
   for row in rows:
@@ -213,8 +231,15 @@ def test_bounds_are_in_the_rows_and_beside_them(
   assert len(table.splitlines()) == 1 + len(rows)
   for detail in run.details:
     assert 0 <= detail['active_dimensions'] <= 2
+    assert ('critics' in detail) == learned
     if encoder == 'conv':
       assert len(detail['rates_of_dimensions']) == 2
+  assert (run.summaries / 'evaluation').is_dir()
+  text = tables.critics_table(run.details)
+  assert text.count('±') == (1 if learned else 0)
+  assert bounded.satisfied_by(run)
+  more = dataclasses.replace(bounded, critics=True)
+  assert more.satisfied_by(run) == learned
   # Others stay if one beta is evaluated again.
   if betas:
     again = dataclasses.replace(bounded, betas=betas[:1])

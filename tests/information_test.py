@@ -360,6 +360,43 @@ def test_the_chosen_bounds_enclose_the_truth(nats):
   assert found.upper.mean <= min(b.mean for b in found.uppers) + 0.05
 
 
+def around(name, mean, stderr, share=0.0):
+  """A bound with this mean and error, of 400 images."""
+  values = np.full(400, mean)
+  values[::2] += stderr * math.sqrt(399)
+  values[1::2] -= stderr * math.sqrt(399)
+  return information.Bound(name, values, share)
+
+
+@pytest.mark.parametrize(
+  'stderr, share, conditional, reported',
+  [
+    (0.05, 0.01, 0.2, 'tempered'),
+    (0.11, 0.01, 0.2, 'InfoNCE'),  # An error above 0.1 nats.
+    (0.05, 0.06, 0.2, 'InfoNCE'),  # One pair has above 5 %.
+    (0.11, 0.01, 0.05, 'strata'),
+    (math.nan, 0.01, 0.2, 'InfoNCE'),
+  ],
+)
+def test_what_does_not_hold_is_replaced_and_never_empty(
+  stderr, share, conditional, reported
+):
+  tempered = around('tempered', 12.0, stderr, share)
+  assert tempered.holds == (reported == 'tempered')
+  infonce = around('InfoNCE', 9.0, 0.01)
+  found = bounds.Information(
+    [],
+    [infonce, tempered],
+    around('tempered', 9.5, conditional),
+    ((9.0, 0.01), (12.0, 0.05), (9.5, 0.05)),
+    None,
+    None,
+  )
+  losses = np.full(400, 0.3)
+  bound = found.lower(math.log(10), losses, 0.3)
+  assert bound.name == reported and bound.stderr <= information.MOST_STDERR
+
+
 def projection(size, scale):
   """An encoder of sprites by hand: random projections with noise."""
   everything = sprites.world()

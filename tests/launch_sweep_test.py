@@ -3,6 +3,7 @@
 The engines here run a stub of a training. launch_fire_test.py has real ones.
 """
 
+import collections
 import dataclasses
 import os
 import pathlib
@@ -126,6 +127,7 @@ def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
   for dataset, tasks in (
     ('binarized_mnist', datasets.digit_attributes.NAMES + ('digit',)),
     ('omniglot_lake', tuple(datasets.omniglot_lake.NUM_CLASSES)),
+    ('sprites', tuple(datasets.sprites.NUM_CLASSES)),
   ):
     families = {
       (run.config.decoder, run.config.marginal)
@@ -143,6 +145,45 @@ def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
   # The trainings on MNIST are those of the row.
   row = {run.name for run in sweeps.SWEEPS['mnist_row']}
   assert sum(run.name in row for run in trained) == 4
+
+
+def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
+  runs = sweeps.SWEEPS['figures']
+  trained = [run for run in runs if run.module == sweeps.TRAIN]
+  assert all(run.evaluation == {'refit_decoder': True} for run in trained)
+  for dataset in ('binarized_mnist', 'omniglot'):
+    curves = collections.Counter(
+      (run.config.decoder, run.config.marginal)
+      for run in trained
+      if run.config.dataset == dataset
+      and run.config.beta_range
+      and run.config.encoder == 'conv'
+      and run.config.architecture == 'compact'
+    )
+    assert len(curves) == 2 * 3
+    # One more of two families: with annealing, and without.
+    assert sorted(curves.values()) == [3, 3, 3, 3, 4, 4]
+  for run in trained[:-2]:
+    assert run.config.epochs == sweeps.LONG_EPOCHS[run.config.decoder]
+    assert run.config.early_stopping
+  assert [run.config.architecture for run in trained[-2:]] == ['paper'] * 2
+  alone = [run.config for run in trained if not run.config.beta_range]
+  assert len({(run.decoder, run.marginal) for run in alone}) == 4
+  assert len(alone) == 4 * 3
+
+
+def test_figures_have_supervised_networks_at_full_width():
+  depths = {
+    (run.config.task, run.config.seed): run.config.depth
+    for run in sweeps.SWEEPS['figures']
+    if run.module == sweeps.BASELINES
+    and run.config.baseline == 'supervised_complex'
+  }
+  assert depths == {
+    (task, seed): 128 if task == 'alphabet' else 64
+    for task in ('digit', 'alphabet', 'character')
+    for seed in range(3)
+  }
 
 
 def test_paper_is_the_whole_grid_with_and_without_annealing():

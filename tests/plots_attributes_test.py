@@ -160,10 +160,32 @@ def test_the_table_says_what_stays_last(tmp_path):
   [curve, *_] = panels[0].curves
   expected = np.log(2) / SLOPES['digit']
   assert retained.half(curve) == pytest.approx(expected, abs=0.1)
-  cells = retained.line(curve).split(' | ')
+  cells = retained.line(curve, retained.RATES).split(' | ')
   for rate, cell in zip(retained.RATES, cells[4:], strict=False):
     share = 100 * (1 - math.exp(-SLOPES['digit'] * rate))
     assert abs(float(cell.removesuffix(' %')) - share) < 1.1
+
+
+def test_the_brief_table_has_the_order_of_each_panel_and_marginal(tmp_path):
+  panels = attributes.make_panels(read(tmp_path, made()))
+  head, _, *lines = retained.brief(panels)
+  assert head == '| R at half | Gaussian | VampPrior |'
+  assert len(lines) == len(panels) == 6
+  for panel, line in zip(panels, lines, strict=True):
+    title, *cells = line.strip('| ').split(' | ')
+    assert title == panel.title
+    steep = [*reversed(attributes.WORLDS[panel.world][1])]
+    for cell in cells:
+      entries = [entry.split(' ', 1) for entry in cell.split(', ')]
+      assert [task for task, _ in entries] == steep
+      for task, place in entries:
+        expected, bound = np.log(2) / SLOPES[task], place.lstrip('<> ')
+        if place.startswith('<'):
+          assert expected < float(bound) + 0.1
+        elif place.startswith('>'):
+          assert expected > float(bound) - 0.1
+        else:
+          assert float(place) == pytest.approx(expected, abs=0.3)
 
 
 def test_commands_draw_and_print_them(tmp_path):
@@ -171,6 +193,9 @@ def test_commands_draw_and_print_them(tmp_path):
   path = plots_table.write(tmp_path / 'x.csv', rows)
   printed = call('plots.retained', f'--results={path}')
   assert '| Omniglot, deconvolutional |' in printed
+  assert '| 2 nats | 4 nats | 6 nats | 8 nats |' in printed
+  short = call('plots.retained', f'--results={path}', '--brief')
+  assert len(short.splitlines()) == 2 + 4
   whole = table.read(path)
   assert [name for name, _ in figures.attribute_figures(whole)] == [
     'attributes'

@@ -10,6 +10,7 @@ from plots import (
   figures,
   label_distortion,
   label_preference,
+  magnified,
   rate_distortion,
   style,
   table,
@@ -196,18 +197,51 @@ def test_error_bars_are_one_standard_error(rows, figure1):
     assert np.isclose(segments, bar).all(axis=(1, 2)).any()
 
 
-def test_figure_2_magnifies(rows):
-  figure = label_distortion.magnified(label_distortion.make_panels(rows)[0])
-  left, right = figure.axes
-  assert left.get_ylim() == (0, 0.5)
-  shown = [
-    row
-    for row in rows
-    if row.subject == 'MNIST'
-    and row.method == 'vae'
-    and row.label_distortion <= 0.5
-  ]
-  assert max(row.distortion for row in shown) < right.get_xlim()[1] < 200
+@pytest.fixture(scope='module')
+def figure2(rows):
+  return magnified.magnified(label_distortion.make_panels(rows)[0])
+
+
+def test_figure_2_has_a_column_for_each_decoder(rows, figure2):
+  grid = np.array(figure2.axes).reshape(3, 2)
+  shown = [row for row in rows if row.subject == 'MNIST' and row.beta_trained]
+  names = ('deconvolutional', 'autoregressive')
+  for name, (above, _, below) in zip(names, grid.T, strict=True):
+    assert above.get_title('left') == f'MNIST digit, {name}'
+    for axes, x in ((above, 'rate'), (below, 'distortion')):
+      assert axes.get_yscale() == 'log' and axes.get_ylim()[1] == 0.5
+      runs = style.runs([row for row in shown if row.decoder == name])[1]
+      for run, group in runs.items():
+        expected = [[getattr(r, x), r.label_distortion] for r in group]
+        np.testing.assert_array_equal(line(axes, run).get_xydata(), expected)
+      others = {row.run for row in shown if row.decoder != name}
+      assert not others & {drawn.get_label() for drawn in axes.lines}
+
+
+def test_figure_2_has_differences_to_a_curve_at_equal_rate(rows, figure2):
+  left, right = np.array(figure2.axes).reshape(3, 2)[1]
+  panel = label_distortion.make_panels(rows)[0]
+  curve = magnified.reference(panel.rows)
+  assert {row.family for row in curve} == {magnified.FAMILY}
+  zeros = line(left, curve[0].run).get_ydata()
+  np.testing.assert_allclose(zeros, 0, atol=1e-12)
+  # All curves have the same rates, so nothing is interpolated.
+  losses = {round(row.rate, 6): row.label_distortion for row in curve}
+  runs = style.runs([r for r in panel.rows if r.decoder == 'autoregressive'])[1]
+  assert len(runs) == 4
+  for run, group in runs.items():
+    expected = [r.label_distortion - losses[round(r.rate, 6)] for r in group]
+    np.testing.assert_allclose(line(right, run).get_ydata(), expected)
+  assert left.get_ylim() == (-magnified.GAP, magnified.GAP)
+
+
+def test_figure_2_without_the_reference_has_no_differences(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  few = [row for row in made if row.get('marginal') != 'gaussian']
+  panel = label_distortion.make_panels(read(tmp_path, few))[0]
+  assert magnified.reference(panel.rows) == []
+  figure = magnified.magnified(panel)
+  assert not any('_beta' in x.get_label() for x in figure.axes[2].lines)
 
 
 def test_rate_distortion_has_each_result_once(rows):

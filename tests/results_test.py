@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 
@@ -70,3 +71,57 @@ def test_numbers_that_cannot_be_are_doubted():
   bad = good | {'rate_plus_distortion': 79.7}
   assert 'below 79.78' in tables.doubts(bad)[0]
   assert tables.doubts(bad | {'input_entropy': None}) == []
+
+
+@pytest.mark.parametrize(
+  'change, doubt',
+  [
+    ({'information_lower': 0.94}, None),  # Within three errors of 0.9.
+    ({'information_lower': 0.95}, 'the lower bound on I.X;Z., 0.950, is above'),
+    ({'information_lower': 1.05}, 'is above R'),
+    ({'label_information_upper': 0.9}, 'C is below its floor, 1.400'),
+    ({'label_distortion_least': 1.25}, None),
+    (
+      {'label_information_upper': 1.0, 'label_distortion_least': 1.25},
+      'the least C is below its floor, 1.300',
+    ),
+  ],
+)
+def test_bounds_that_contradict_each_other_are_doubted(change, doubt):
+  names = ('rate', 'label_distortion', 'rate_plus_distortion')
+  names += ('information_lower', 'information_upper', 'label_distortion_least')
+  names += ('label_information_upper',)
+  good = dict.fromkeys([f'{name}_stderr' for name in names], 0.01)
+  good |= {'rate': 1.0, 'label_entropy': 2.3, 'label_distortion': 1.31}
+  good |= {'rate_plus_distortion': 90.0, 'input_entropy': 79.78}
+  good |= {'information_lower': 0.8, 'information_upper': 0.9}
+  good |= {'label_distortion_least': 1.3, 'label_information_upper': 1.2}
+  assert tables.doubts(good) == []
+  critic = {'estimator': 'DV', 'nats': 0.99, 'stderr': 0.01, 'holds': True}
+  where = {'run': 'a', 'beta': None, 'task': 'digit'}
+  detail = where | {'critics': [critic, critic | {'holds': False}]}
+  assert tables.doubtful([good | where], [detail]) == [
+    'doubtful: a, digit: the DV critic, 0.990, is above I(X;Z)'
+  ]
+  found = tables.doubts(good | change)
+  if doubt is None:
+    assert found == []
+  else:
+    assert any(re.search(doubt, text) for text in found), found
+
+
+def test_few_labels_and_critics_are_printed():
+  some = row(run='a', beta=0.5, task='digit', label_distortion_100=1.5)
+  some['label_distortion_100_stderr'] = 0.02
+  table = tables.budgets_table([some, row(run='b', task='digit')])
+  assert '1.500 ± 0.020' in table and len(table.splitlines()) == 2
+  assert tables.budgets_table([row(run='b', task='digit')]) == ''
+  one = {'estimator': 'NWJ', 'nats': 3.0, 'stderr': 0.5, 'bounds': 'at most'}
+  detail = {'run': 'a', 'beta': 0.5, 'task': 'digit'}
+  detail['critics'] = [one | {'holds': False}]
+  table = tables.critics_table([detail, detail | {'task': 'slant'}])
+  assert table.splitlines()[1:] == [
+    'a    0.5   3.000 ± 0.500 (does not hold)',
+    'NWJ: at most',
+  ]
+  assert tables.critics_table([{'run': 'a', 'beta': 1.0}]) == ''

@@ -29,6 +29,8 @@ def define_flags() -> None:
   flags.DEFINE_integer('batch_size', 100, 'Images in a step.')
   flags.DEFINE_float('learning_rate', None, "Adam's largest learning rate.")
   flags.DEFINE_float('weight_decay', None, 'As in train.')
+  flags.DEFINE_float('kl_annealing_epochs', None, 'As in train.')
+  flags.DEFINE_string('precision', 'float32', 'As in train.')
 
 
 def line(config: Config, shape: dict[str, int], shards: int) -> str:
@@ -72,6 +74,8 @@ def main(argv):
     batch_size=FLAGS.batch_size,
     learning_rate=FLAGS.learning_rate,
     weight_decay=FLAGS.weight_decay,
+    kl_annealing_epochs=FLAGS.kl_annealing_epochs,
+    precision=FLAGS.precision,
   )
   cli.quiet_tensorflow()
   from vae_info.devices import share_cores

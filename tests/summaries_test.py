@@ -4,7 +4,8 @@ import pathlib
 
 import tensorflow as tf
 
-from vae_info.runs import summaries
+from vae_info.config import Config
+from vae_info.runs import Run, summaries
 
 
 def steps(folder):
@@ -39,6 +40,42 @@ def test_a_file_that_was_cut_keeps_what_is_whole(tmp_path):
   path.write_bytes(path.read_bytes()[:-5])
   summaries.drop_after(str(tmp_path), 9)
   assert steps(tmp_path) == [1, 2]
+
+
+def values(folder):
+  return {
+    value.tag: tf.make_ndarray(value.tensor)
+    for path in folder.glob('events.*')
+    for event in tf.compat.v1.train.summary_iterator(str(path))
+    for value in event.summary.value
+  }
+
+
+def test_dimensions_are_there_once_and_survive_a_resumed_training(tmp_path):
+  run = Run(tmp_path)
+  run.open(Config(beta='0.1:10'))
+  run.finish({'step': 3, 'train_images': [1, 8, 8, 1]})
+  write(run.summaries, 1, 2, 3)
+  folder = run.summaries / summaries.EVALUATION
+  first = {'beta': 0.5, 'task': 'one', 'active_dimensions': 2}
+  first |= {'rates_of_dimensions': [0.25, 4.0, 1.0]}
+  other = {'beta': 2.0, 'task': 'one', 'active_dimensions': 1}
+  for _ in range(2):
+    again = [first, first | {'task': 'two'}, other]
+    summaries.write_dimensions(run, again)
+    assert len([*folder.iterdir()]) == 1
+  found = values(folder)
+  assert found['active_dimensions/beta0.5'] == 2
+  assert found['active_dimensions/beta2'] == 1
+  histogram = found['rates_of_dimensions/beta0.5']  # [low, high, count]
+  assert (histogram[0, 0], histogram[-1, 1]) == (0.25, 4.0)
+  assert histogram[:, 2].sum() == 3
+  assert set(steps(folder)) == {3} and len(found) == 3
+  summaries.drop_after(str(run.summaries), 2)
+  assert steps(run.summaries) == [1, 2] and folder.exists()
+  # Details without dimensions leave nothing that could be out of date.
+  summaries.write_dimensions(run, [{'beta': 0.5, 'task': 'one'}])
+  assert not folder.exists()
 
 
 def test_a_folder_that_is_not_there_has_nothing(tmp_path):

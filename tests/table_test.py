@@ -13,7 +13,7 @@ from commands import call
 from launch import sweeps
 
 TABLE = pathlib.Path(__file__).parents[1] / 'plots' / 'results.csv'
-NAMES = ('readme', 'curves', 'omniglot_curves', 'baselines')
+NAMES = ('readme', 'curves', 'omniglot_curves', 'baselines', 'figures')
 
 
 @pytest.fixture(scope='module')

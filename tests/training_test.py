@@ -151,7 +151,7 @@ def test_weight_decay_shrinks_kernels_alone():
   variables = [tf.Variable([4.0], name=name) for name in names]
   schedule = Schedule.of(tiny_config(learning_rate=1e-9), 64)
   optimizer = loop.make_optimizer(schedule, variables)
-  training.update(optimizer, variables, [tf.ones([1])] * 3, decay=0.25)
+  loop.update(optimizer, variables, [tf.ones([1])] * 3, decay=0.25)
   np.testing.assert_allclose(
     [v.numpy() for v in variables], [[3], [4], [4]], atol=1e-6
   )

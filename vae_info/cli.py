@@ -15,6 +15,9 @@ from absl import flags, logging
 from vae_info.config import CLASSIFIERS
 from vae_info.errors import Stopped, UserError
 
+# So that `--help` of a command lists the flags that it defines through here.
+flags.disclaim_key_flags()
+
 
 def define_runs_dir() -> None:
   """Defines `--runs_dir`."""
@@ -52,6 +55,23 @@ def define_entropy_estimate() -> None:
     'H(X) in nats for the table of results, instead of the published estimate '
     'for the data set.',
     lower_bound=0.0,
+  )
+
+
+def define_more_estimates() -> None:
+  """Defines `--critics` and `--label_budgets`, which take more time."""
+  flags.DEFINE_boolean(
+    'critics',
+    False,
+    'Whether to bound I(X;Z) from below by learned critics too: InfoNCE, NWJ '
+    'and DV. This takes minutes for each beta.',
+  )
+  flags.DEFINE_list(
+    'label_budgets',
+    None,
+    'Numbers of labels, of 100, 1000 and 10000, separated by commas. C of a '
+    'classifier that is fitted to so few images is reported for each. The '
+    'default is none.',
   )
 
 

@@ -155,10 +155,11 @@ class Config:
     'Weight of the rate: the loss is D + beta R, in nats. LOW:HIGH trains one '
     'multi-beta model for all betas in this range.',
   )
-  kl_annealing_epochs: float = option(
-    0.0,
+  kl_annealing_epochs: float | None = option(
+    None,
     'Epochs in which beta grows linearly from 0 to its value; 0 keeps beta '
-    'constant.',
+    'constant. The default is half of --epochs for the compact autoregressive '
+    'decoder, which would hardly use its code otherwise. For others it is 0.',
     bounds=NOT_NEGATIVE,
   )
   free_nats: float = option(
@@ -220,7 +221,8 @@ class Config:
   early_stopping: int = option(
     0,
     'Epochs without a lower D + beta R on validation images after which a '
-    'training ends; the best weights are kept. 0 trains to the end.',
+    'training ends; the best weights are kept. Epochs of annealing do not '
+    'count. 0 trains to the end.',
     bounds=NOT_NEGATIVE,
   )
   seed: int = option(0, 'Seed of all random draws.', bounds=NOT_NEGATIVE)
@@ -254,8 +256,6 @@ class Config:
       )
     if self.beta_range and self.free_nats:
       raise UserError('free_nats needs one beta instead of a range')
-    if self.target_rate is not None:
-      self._check_target_rate()
     if self.epochs is not None and self.steps is not None:
       raise UserError('give epochs or steps, not both')
     if self.epochs is None and self.steps is None:
@@ -269,6 +269,18 @@ class Config:
     if self.weight_decay is None:
       decay = DEFAULT_WEIGHT_DECAYS[self.architecture]
       object.__setattr__(self, 'weight_decay', decay)
+    if self.kl_annealing_epochs is None:
+      object.__setattr__(self, 'kl_annealing_epochs', self._annealing())
+    if self.target_rate is not None:
+      self._check_target_rate()
+
+  def _annealing(self) -> float:
+    """The default of `kl_annealing_epochs`."""
+    if (self.architecture, self.decoder) != ('compact', 'autoregressive'):
+      return 0.0
+    if self.target_rate is not None or self.epochs is None:
+      return 0.0
+    return self.epochs / 2
 
   def _check_target_rate(self):
     """Raises `UserError` if another field decides on beta too."""
@@ -307,6 +319,8 @@ class Config:
         continue
       if field.name == 'epochs' and self.steps is not None:
         continue  # The steps determine it.
+      if field.name == 'kl_annealing_epochs' and value == self._annealing():
+        continue
       if isinstance(value, float):
         value = f'{value:.12g}'  # 8 and 8.0 give the same name.
       parts.append(f'{field.name}={value}')

@@ -4,6 +4,8 @@
     python -m vae_info.evaluate --run=runs/NAME  this run, even if it has one
     python -m vae_info.evaluate --betas=0.5,1,2  multi-beta models, at these
     python -m vae_info.evaluate --nobounds       without bounds, in less time
+    python -m vae_info.evaluate --refit_decoder  also what codes know of pixels
+    python -m vae_info.evaluate --label_budgets=100,1000  also C of few labels
 
 The command prints tables and writes `evaluation.json` into each run directory.
 Every number is a mean over all test images, with its standard error, in nats.
@@ -55,6 +57,13 @@ def define_flags() -> None:
     'Betas at which to evaluate multi-beta models, separated by commas. The '
     'default is 12 betas, evenly spaced in log beta.',
   )
+  flags.DEFINE_boolean(
+    'one_trunk',
+    False,
+    'Whether the classifiers of all tasks share their hidden layers, if all '
+    'tasks are evaluated (--task=all). By default those of some tasks do, such '
+    "as MNIST's attributes. A task that shares them gets no bounds.",
+  )
   cli.define_data_flags()
   flags.DEFINE_integer(
     'num_samples',
@@ -68,6 +77,13 @@ def define_flags() -> None:
     'Images evaluated at once. Memory and speed depend on it; results do not.',
     lower_bound=1,
   )
+  _define_more()
+  cli.define_entropy_estimate()
+  cli.define_classifier_flags()
+
+
+def _define_more():
+  """Defines the flags of what is measured besides R, D and C."""
   flags.DEFINE_boolean(
     'bounds',
     True,
@@ -75,8 +91,15 @@ def define_flags() -> None:
     'that gives the least C. This takes about as long as fitting the '
     'classifier. Validation images (--split) get no bounds.',
   )
-  cli.define_entropy_estimate()
-  cli.define_classifier_flags()
+  flags.DEFINE_boolean(
+    'refit_decoder',
+    False,
+    'Whether to fit a decoder with independent pixels to the codes, to measure '
+    'what they know of each pixel: equation 6 of the paper. The sums go into '
+    'the table, the maps into the run directory. Validation images (--split) '
+    'get none.',
+  )
+  cli.define_more_estimates()
 
 
 def main(argv):
@@ -88,7 +111,11 @@ def main(argv):
     num_samples=FLAGS.num_samples,
     batch_size=FLAGS.eval_batch_size,
     split=FLAGS.split,
+    one_trunk=FLAGS.one_trunk,
     bounds=FLAGS.bounds,
+    refit_decoder=FLAGS.refit_decoder,
+    critics=FLAGS.critics,
+    label_budgets=cli.numbers('label_budgets', FLAGS.label_budgets, int) or (),
     entropy_estimate=FLAGS.entropy_estimate,
     data_dir=FLAGS.data_dir,
     cache_dir=FLAGS.cache_dir,
@@ -142,10 +169,20 @@ def _show(rows, details, sizes, split) -> None:
   if bounds:
     print(f'\nbounds in nats per {split} image, ± standard error:')
     print(bounds)
-  for row in rows:
-    for doubt in tables.doubts(row):
-      where = f'{row["run"]}, beta {row["beta"]:.4g}, {row["task"]}'
-      print(f'doubtful: {where}: {doubt}')
+  known = tables.pixels_table(rows)
+  if known:
+    print(f'\nwhat codes know of pixels, in nats per {split} image:')
+    print(known)
+  learned = tables.critics_table(details)
+  if learned:
+    print(f'\nI(X;Z) ≥ by learned critics, nats per {split} image:')
+    print(learned)
+  few = tables.budgets_table(rows)
+  if few:
+    print(f'\nC with few labels, nats per {split} image, ± standard error:')
+    print(few)
+  for line in tables.doubtful(rows, details):
+    print(line)
 
 
 if __name__ == '__main__':

@@ -20,7 +20,7 @@ from absl import app, flags
 
 from vae_info import cli
 from vae_info.errors import UserError
-from vae_info.evaluation import Settings
+from vae_info.evaluation import Settings, options
 from vae_info.runs import rows as tables
 from vae_info.runs.paths import open_path
 
@@ -36,6 +36,7 @@ def define_flags() -> None:
     'output', None, 'CSV file to write, with the columns of results.csv.'
   )
   flags.DEFINE_integer('seed', 0, 'Seed of all random draws.', lower_bound=0)
+  cli.define_more_estimates()
   cli.define_classifier_flags()
 
 
@@ -45,19 +46,36 @@ def main(argv):
   if FLAGS.codes is None:
     raise UserError('--codes is needed: an .npz file of arrays')
   settings = Settings(**cli.classifier_settings(FLAGS), seed=FLAGS.seed)
+  budgets = cli.numbers('label_budgets', FLAGS.label_budgets, int) or ()
+  options.check_budgets(budgets)
   cli.import_tensorflow()
   from vae_info.evaluation import arrays
 
-  rows = arrays.evaluate(
-    arrays.read(FLAGS.codes), pathlib.PurePath(FLAGS.codes).stem, settings
-  )
+  given = arrays.read(FLAGS.codes)
+  name, learned = pathlib.PurePath(FLAGS.codes).stem, []
+  if FLAGS.critics:
+    from vae_info.evaluation import critics
+
+    found = arrays.critics_of(given, settings.seed)
+    learned = [*map(critics.described, found)]
+  rows = arrays.evaluate(given, name, settings, budgets)
   print('nats per test image, mean ± standard error:')
   print(tables.table(rows))
   print('\nbounds in nats per test image, ± standard error:')
   print(tables.bounds_table(rows))
-  for row in rows:
-    for doubt in tables.doubts(row):
-      print(f'doubtful: {row["task"]}: {doubt}')
+  details = [
+    {'run': name, 'beta': None, 'task': row['task'], 'critics': learned}
+    for row in rows
+    if learned
+  ]
+  if details:
+    print('\nI(X;Z) ≥ by learned critics, nats per test image:')
+    print(tables.critics_table(details))
+  if budgets:
+    print('\nC with few labels, nats per test image, ± standard error:')
+    print(tables.budgets_table(rows))
+  for line in tables.doubtful(rows, details):
+    print(line)
   if FLAGS.output:
     tables.write(rows, open_path(FLAGS.output))
     print(f'wrote {FLAGS.output}')

@@ -183,6 +183,44 @@ def make_optimizer(schedule: Schedule, variables: list[tf.Variable]):
   return optimizer
 
 
+def update(
+  optimizer,
+  variables: list[tf.Variable],
+  gradients: list[tf.Tensor | None],
+  decay: tf.Tensor | float = 0.0,
+) -> None:
+  """Takes a step of Adam on gradients, summed over replicas and normalised.
+
+  Alemi et al. (2018), appendix F, normalise gradients too. Here one norm is
+  taken over all of them. So one wild batch moves the weights no further than
+  any other.
+
+  Args:
+    optimizer: Made by `make_optimizer`.
+    variables: The weights.
+    gradients: This replica's gradient of each variable, or None.
+    decay: The share by which the kernels of layers shrink, apart from the
+      gradient (Loshchilov & Hutter 2019). Biases and free variables do not.
+  """
+  pairs = [
+    (gradient, variable)
+    for gradient, variable in zip(gradients, variables, strict=True)
+    if gradient is not None  # A user's network may not use it.
+  ]
+  used, moved = zip(*pairs, strict=True)
+  sums = tf.distribute.get_replica_context().all_reduce(
+    tf.distribute.ReduceOp.SUM, used
+  )
+  norm = tf.linalg.global_norm(sums)
+  for variable in moved if tf.is_tensor(decay) or decay else ():
+    if variable.name.startswith('kernel'):
+      variable.assign_sub(decay * variable)
+  optimizer.apply_gradients(
+    [(g / norm, v) for g, v in zip(sums, moved, strict=True)],
+    experimental_aggregate_gradients=False,
+  )
+
+
 class State:
   """What a checkpoint holds. It starts from the newest one, if there is any.
 

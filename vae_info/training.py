@@ -104,7 +104,7 @@ def _train_to_the_end(
     if best:
       observer.stop_early(best, model, dataset)
     loop.take(state, schedule, execution, steps, observer, signals)
-  if best:
+  if best and np.isfinite(best.value.numpy()):  # An epoch counted.
     best.restore(model)
     state.save()
   return state, {'beta': multiplier.beta} if multiplier else {}
@@ -184,7 +184,7 @@ class _Observer(contextlib.ExitStack):
       loss = scalars['distortion'] + config.beta * scalars['rate']
       scalars['loss'] = loss
       text += f'  loss {loss:.2f}'
-    if self._best and not step % self._schedule.per_epoch:
+    if self._best and self._ends_an_epoch(step):
       scalars['validation_loss'] = loss = self._validate()
       self._best.update(self._model, loss)
       text += f'  on validation images {loss:.2f}'
@@ -195,6 +195,14 @@ class _Observer(contextlib.ExitStack):
     scalars['images_per_second'] = images / seconds
     self._progress.update(step, text)
     self._writer.add(step, scalars)
+
+  def _ends_an_epoch(self, step: int) -> bool:
+    """Whether an epoch ends at its full beta, so that early stopping counts."""
+    per_epoch, epochs = (
+      self._schedule.per_epoch,
+      self._config.kl_annealing_epochs,
+    )
+    return not step % per_epoch and step >= (epochs or 0.0) * per_epoch
 
   def before_save(self, step: int) -> None:
     # A kill may come between the two. Scalars that are written twice can be
@@ -299,7 +307,7 @@ def make_replica_step(
       loss = objectives.loss(rates, distortions, beta, weights) / replicas
     # 3. Gradients, summed over replicas.
     decay = schedule.rate(step) * config.weight_decay
-    update(optimizer, variables, tape.gradient(loss, variables), decay)
+    loop.update(optimizer, variables, tape.gradient(loss, variables), decay)
     scalars = {'rate': rate, 'distortion': distortion}
     return scalars | ({'beta': beta} if multiplier else {})
 
@@ -457,43 +465,6 @@ def _draw_log_betas(config, model, step):
 
 def _annealing(config: Config, schedule: Schedule, step: tf.Tensor):
   """What beta is multiplied by: it grows from 0 to 1 in the first epochs."""
+  assert config.kl_annealing_epochs is not None  # Its default is filled in.
   steps = config.kl_annealing_epochs * schedule.per_epoch
   return tf.minimum(1.0, tf.cast(step, tf.float32) / steps) if steps else 1.0
-
-
-def update(
-  optimizer,
-  variables: list[tf.Variable],
-  gradients: list[tf.Tensor | None],
-  decay: tf.Tensor | float = 0.0,
-) -> None:
-  """Takes a step of Adam on gradients, summed over replicas and normalised.
-
-  Alemi et al. (2018), appendix F, normalise gradients too. Here one norm is
-  taken over all of them. So one wild batch moves the weights no further than
-  any other.
-
-  Args:
-    optimizer: Made by `loop.make_optimizer`.
-    variables: The weights.
-    gradients: This replica's gradient of each variable, or None.
-    decay: The share by which the kernels of layers shrink, apart from the
-      gradient (Loshchilov & Hutter 2019). Biases and free variables do not.
-  """
-  pairs = [
-    (gradient, variable)
-    for gradient, variable in zip(gradients, variables, strict=True)
-    if gradient is not None  # A user's network may not use it.
-  ]
-  used, moved = zip(*pairs, strict=True)
-  sums = tf.distribute.get_replica_context().all_reduce(
-    tf.distribute.ReduceOp.SUM, used
-  )
-  norm = tf.linalg.global_norm(sums)
-  for variable in moved if tf.is_tensor(decay) or decay else ():
-    if variable.name.startswith('kernel'):
-      variable.assign_sub(decay * variable)
-  optimizer.apply_gradients(
-    [(g / norm, v) for g, v in zip(sums, moved, strict=True)],
-    experimental_aggregate_gradients=False,
-  )

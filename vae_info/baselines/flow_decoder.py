@@ -13,42 +13,21 @@ The noise s, a diagonal Gaussian marginal m(z) and the decoder minimise
 D + beta R, at all betas together. The flow stays as it is.
 """
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import loop, objectives, randomness, training
+from vae_info import loop, objectives, randomness
 from vae_info.baselines import flow_codes
 from vae_info.baselines.job import Job
-from vae_info.evaluation import estimates
-from vae_info.networks import compact, conditioning, layers
+from vae_info.evaluation.refit import Decoder, Fit
+from vae_info.networks import conditioning
 
 tfd = tfp.distributions
 
 EPOCHS = 4
-LEARNING_RATE = 2e-3
-
-
-class Decoder(tf.Module):
-  """d(x|z) at each of some levels of noise, given the number of the level."""
-
-  def __init__(
-    self, size: int, levels: int, image_shape: tuple[int, int, int], seed: int
-  ):
-    super().__init__()
-    make = layers.Make(randomness.generator(seed, 'flow decoder weights'))
-    network = compact.deconvolution(make, image_shape, size + levels)
-    self.network = layers.Chain(*network)
-    self._levels = levels
-
-  def __call__(self, codes: tf.Tensor, levels: tf.Tensor) -> tfd.Distribution:
-    """Codes `[B, K]` and levels, integers `[B]` -> batch `[B]`."""
-    known = tf.one_hot(levels, self._levels)
-    logits = self.network(tf.concat([codes, known], axis=-1))
-    return tfd.Independent(tfd.Bernoulli(logits=logits), 3)
 
 
 class LearnedNoise(tf.Module):
@@ -100,64 +79,6 @@ class LearnedNoise(tf.Module):
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Fit:
-  """What a decoder is fitted to.
-
-  Attributes:
-    job: Its data set, seed and signals.
-    module: The module whose variables are fitted.
-    losses: A function of the number of the step, indices of images `[B]`,
-      images float32 `[B, H, W, C]` and levels `[B]`. It returns nats, `[B]`.
-    levels: The number of levels.
-    execution: How to run the steps; the module was made in its scope.
-  """
-
-  job: Job
-  module: tf.Module
-  losses: Callable[..., tf.Tensor]
-  levels: int
-  execution: loop.Execution
-
-  def run(self) -> None:
-    """Fits the module; each image of a step has a level of its own.
-
-    Raises:
-      Stopped: A signal was received.
-    """
-    config, images = self.job.config, self.job.dataset.train.images
-    schedule = loop.Schedule(
-      num_examples=len(images),
-      batch_size=config.batch_size,
-      epochs=EPOCHS,
-      steps=None,
-      seed=config.seed,
-      learning_rate=LEARNING_RATE,
-    )
-    variables = list(self.module.trainable_variables)
-    with self.execution.strategy.scope():
-      optimizer = loop.make_optimizer(schedule, variables)
-    held = tf.constant(images)
-
-    def step(number, indices):
-      batch = tf.cast(tf.gather(held, indices), tf.float32)
-      key = randomness.stateless_seed(config.seed, 'levels', number)
-      levels = tf.random.stateless_uniform(
-        indices.shape, key, 0, self.levels, tf.int32
-      )
-      with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(variables)
-        loss = tf.reduce_mean(self.losses(number, indices, batch, levels))
-      training.update(optimizer, variables, tape.gradient(loss, variables))
-      return {'loss': loss}
-
-    steps = loop.many_steps(step, ('loss',), config.batch_size, self.execution)
-    for first in range(0, schedule.total, 100):
-      count = min(100, schedule.total - first)
-      steps(tf.constant(first), tf.constant(schedule.order(first, count)))
-      self.job.signals.check()
-
-
 def fit_decoder(
   job: Job, codes: np.ndarray, noises: Sequence[np.ndarray]
 ) -> Decoder:
@@ -185,7 +106,7 @@ def fit_decoder(
     known = flow_codes.seen(one, tf.gather(table, levels), key)
     return objectives.distortion(images, decoder(known, levels))
 
-  Fit(job, decoder, losses, len(noises), execution).run()
+  _fit(job, decoder, losses, len(noises), execution)
   return decoder
 
 
@@ -217,27 +138,19 @@ def fit_noise(
     each = tf.exp(tf.gather(logs, levels))
     return conditioning.weights(each) * (distortions + each * rates)
 
-  Fit(job, model, losses, len(betas), execution).run()
+  _fit(job, model, losses, len(betas), execution)
   return model
 
 
-def distortions(
-  decoder: Decoder, codes: np.ndarray, images: np.ndarray, level: int
-) -> np.ndarray:
-  """D of each image at a level, nats, float64 `[N]`.
-
-  Args:
-    decoder: The decoder.
-    codes: What it sees of the code of each image, `[N, K]`.
-    images: uint8 `[N, H, W, C]`.
-    level: The number of the level.
-  """
-
-  @tf.function
-  def of_batch(codes, images):
-    levels = tf.fill([len(codes)], level)
-    likelihood = decoder(codes, levels)
-    return objectives.distortion(tf.cast(images, tf.float32), likelihood)
-
-  values = estimates.map_batches(of_batch, 500, codes, images)
-  return values.astype(np.float64)
+def _fit(job, module, losses, levels, execution):
+  """Fits a module to the training images, at all levels of noise."""
+  Fit(
+    module,
+    losses,
+    job.dataset.train.images,
+    levels,
+    EPOCHS,
+    job.config.seed,
+    job.config.batch_size,
+    execution,
+  ).run(check=job.signals.check)

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import loop, randomness, training
+from vae_info import loop, randomness
 from vae_info.baselines.config import BaselineConfig
 from vae_info.baselines.job import Job
 from vae_info.evaluation import estimates
@@ -143,7 +143,7 @@ def _make_step(job, flow, optimizer) -> loop.Step:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
       loss = tf.reduce_mean(nll(flow, batch, values))
-    training.update(optimizer, variables, tape.gradient(loss, variables))
+    loop.update(optimizer, variables, tape.gradient(loss, variables))
     return {'nll': loss}
 
   return step

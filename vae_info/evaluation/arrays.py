@@ -12,7 +12,8 @@ and no bound on I(X;Z).
 """
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,15 +22,19 @@ from vae_info import datasets, randomness
 from vae_info.errors import UserError
 from vae_info.evaluation import (
   bounds,
+  budgets,
   classifiers,
+  critics,
   curve,
   estimates,
   least,
   sandwich,
 )
 from vae_info.evaluation.information import Bound
-from vae_info.evaluation.options import Settings
+from vae_info.evaluation.least import Labelled
+from vae_info.evaluation.options import Settings, check_budgets
 from vae_info.evaluation.pairwise import Gaussians
+from vae_info.evaluation.stored import Fitted
 from vae_info.runs import Run, provenance, rows as tables
 
 SPLITS = ('train', 'validation', 'test')
@@ -57,13 +62,37 @@ class Arrays:
     """Indices of the images of a split."""
     return np.flatnonzero(self.split == SPLITS.index(name))
 
-  def draw(self, epoch: int) -> tf.Tensor:
-    """Codes of training images: new ones for each epoch, if p(z|x) is known."""
+  def draw(self, epoch: int, some: np.ndarray | None = None) -> tf.Tensor:
+    """Codes of training images: new ones for each epoch, if p(z|x) is known.
+
+    Args:
+      epoch: The number of the epoch.
+      some: Which training images, with repetitions; None for all.
+    """
     train = self.part('train')
+    train = train if some is None else train[some]
     if self.gaussians is None:
       return tf.constant(self.codes[train], tf.float32)
     rng = randomness.generator(self.seed, 'classifier codes', epoch)
     return tf.constant(self.gaussians[train].draw(rng), tf.float32)
+
+  def labelled(self, task: str, some: np.ndarray | None = None) -> Labelled:
+    """Codes and labels of all splits.
+
+    Args:
+      task: The labels.
+      some: As in `draw`.
+    """
+    labels = self.labels[task]
+    train, validation, test = (self.part(name) for name in SPLITS)
+    validation = validation[: bounds.ROWS]
+    return Labelled(
+      functools.partial(self.draw, some=some),
+      labels[train if some is None else train[some]],
+      (self.codes[validation], labels[validation]),
+      (self.codes[test], labels[test]),
+      int(labels.max()) + 1,
+    )
 
 
 def check(arrays: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:
@@ -253,6 +282,7 @@ def evaluate(
   arrays: Mapping[str, np.ndarray],
   name: str = 'codes',
   settings: Settings | None = None,
+  label_budgets: Sequence[int] = (),
 ) -> list[dict]:
   """Evaluates codes: a row of the table of results for each task.
 
@@ -262,10 +292,12 @@ def evaluate(
     arrays: As the module describes them.
     name: The value of the column `run`.
     settings: How to fit the paper's classifier; its seed is that of all draws.
+    label_budgets: Numbers of labels with which C is measured too.
 
   Raises:
-    UserError: The arrays are not as expected.
+    UserError: The arrays are not as expected, or a budget has no column.
   """
+  check_budgets(label_budgets)
   settings = settings or Settings()
   checked = check(arrays, settings.seed)
   facts = {
@@ -281,11 +313,43 @@ def evaluate(
     'version': provenance.version(),
   }
   found = _bounds(checked, settings.seed)
-  rows = [
-    facts | _row(checked, task, found.get(task), settings)
-    for task in checked.labels
-  ]
+  rows = []
+  for task in checked.labels:
+    few = budgets.columns(
+      functools.partial(checked.labelled, task),
+      len(checked.part('train')),
+      label_budgets,
+      settings,
+    )
+    rows.append(facts | few | _row(checked, task, found.get(task), settings))
   return [{key: row.get(key) for key in tables.COLUMNS} for row in rows]
+
+
+def critics_of(arrays: Mapping[str, np.ndarray], seed: int = 0) -> list[Bound]:
+  """Lower bounds on I(X;Z) by learned critics.
+
+  Args:
+    arrays: As the module describes them, with `means` and `scales`: x enters
+      through them.
+    seed: Of all draws.
+
+  Raises:
+    UserError: The arrays are not as expected.
+  """
+  checked = check(arrays, seed)
+  if checked.gaussians is None:
+    raise UserError('critics need means and scales; found codes alone')
+  known = checked.gaussians
+  images = np.concatenate([known.means, np.log(known.scales)], axis=1)
+  train, validation, test = (checked.part(name) for name in SPLITS)
+  views = critics.Views(
+    checked.draw,
+    images[train],
+    (images[validation], checked.codes[validation]),
+    (images[test], checked.codes[test]),
+    seed,
+  )
+  return critics.measure(views)
 
 
 def _bounds(checked, seed) -> dict[str, bounds.Information]:
@@ -307,40 +371,30 @@ def _bounds(checked, seed) -> dict[str, bounds.Information]:
 
 def _row(checked, task, found, settings):
   """The columns of one task, whose bounds are `found`."""
-  labels = checked.labels[task]
-  classes = int(labels.max()) + 1
-  parts = {name: checked.part(name) for name in SPLITS}
+  labelled = checked.labelled(task)
   settings = dataclasses.replace(
-    settings, batch_size=min(settings.batch_size, len(parts['train']))
+    settings, batch_size=min(settings.batch_size, len(labelled.train))
   )
-  train = labels[parts['train']]
   examples = classifiers.Examples(
-    checked.draw, train, checked.codes.shape[1], classes
+    checked.draw,
+    labelled.train,
+    checked.codes.shape[1],
+    labelled.num_classes,
   )
   [classifier] = classifiers.fit_together([examples], settings, task)
-  some = parts['validation'][: bounds.ROWS]
-  labelled = least.Labelled(
-    checked.draw,
-    train,
-    (checked.codes[some], labels[some]),
-    (checked.codes[parts['test']], labels[parts['test']]),
-    classes,
-  )
-  known = {settings.family: least.of_network(classifier, labelled)}
-  known |= sandwich.posteriors(found) if found else {}
-  smallest = least.fit(labelled, known, settings)
-  asked = labels[parts['test']]
-  log_probs = known[settings.family][1]
-  own = log_probs[np.arange(len(asked)), asked].astype(np.float64)
-  hits = (log_probs.argmax(axis=1) == asked).astype(np.float64)
+  codes, labels = labelled.test
+  smallest = sandwich.least_of(labelled, Fitted(classifier, settings), found)
+  log_probs = least.log_probs(classifier, codes)
+  own = log_probs[np.arange(len(labels)), labels].astype(np.float64)
+  hits = (log_probs.argmax(axis=1) == labels).astype(np.float64)
   rate = {}
   if found:
     against = Bound('', found.uppers[0].values)
     rate = {'rate': against.mean, 'rate_stderr': against.stderr}
   return {
     'task': task,
-    'label_entropy': datasets.label_entropy(asked),
+    'label_entropy': datasets.label_entropy(labels),
     **rate,
     **estimates.columns(label_distortion=-own, label_accuracy=hits),
-    **sandwich.columns(asked, smallest, found, None),
+    **sandwich.columns(labels, smallest, found, None),
   }

@@ -8,7 +8,8 @@ as for one task. H(Y_t) - C_t <= I(Z; Y_t) holds for each head as for any
 classifier.
 
 A data set names the tasks that share a trunk. They share it if all of them are
-evaluated together. Otherwise each has a classifier of its own.
+evaluated together. Otherwise each has a classifier of its own. `one_trunk` lets
+all tasks of a data set share it.
 """
 
 import dataclasses
@@ -67,6 +68,17 @@ class Head:
     return self.of(self.network.logits(codes))
 
 
+def one_trunk(dataset: Dataset) -> Dataset:
+  """The same data, where all tasks share one trunk.
+
+  A task whose classifier is given more than the code keeps its own.
+  """
+  tasks = [
+    task for task in dataset.num_classes if not dataset.train.given.get(task)
+  ]
+  return dataclasses.replace(dataset, shared=tuple(tasks))
+
+
 def shared(dataset: Dataset, tasks: Sequence[str]) -> list[str]:
   """The tasks that share a trunk: all shared ones of the data set, or none.
 
@@ -83,6 +95,11 @@ def networks(dataset: Dataset, tasks: Sequence[str]) -> list[str]:
   together = shared(dataset, tasks)
   alone = [task for task in tasks if task not in together]
   return [*alone, SHARED] if together else alone
+
+
+def tasks_of(dataset: Dataset, name: str) -> list[str]:
+  """The tasks of one of `networks`, in the order of its outputs."""
+  return [*dataset.shared] if name == SHARED else [name]
 
 
 def target(dataset: Dataset, name: str) -> Target:

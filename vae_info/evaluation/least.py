@@ -90,8 +90,14 @@ def fit(
   """
   components = dict(known)
   for hidden in SIZES:
-    name = Settings(hidden).family
-    components[name] = _network(labelled, hidden, settings)
+    chosen = Settings(
+      hidden,
+      LEARNING_RATE,
+      min(EPOCHS, settings.epochs),
+      min(BATCH_SIZE, len(labelled.train)),
+      settings.seed,
+    )
+    components[chosen.family] = network(labelled, chosen)
   codes = np.asarray(labelled.draw(0))
   for common in (False, True):
     if common or labelled.num_classes <= MOST_CLASSES:
@@ -167,38 +173,41 @@ def of_network(classifier, labelled: Labelled) -> Pair:
   )
 
 
-def _network(labelled, hidden, settings) -> Pair:
-  """Fits a network until C of validation codes rises."""
-  count = len(labelled.train)
-  chosen = Settings(
-    hidden,
-    LEARNING_RATE,
-    min(EPOCHS, settings.epochs),
-    min(BATCH_SIZE, count),
-    settings.seed,
-  )
+def network(
+  labelled: Labelled, settings: Settings, patience: int = PATIENCE
+) -> Pair:
+  """Fits a network until C of validation codes rises, as a component.
+
+  Args:
+    labelled: Codes and labels.
+    settings: How to fit it. The weights of its best epoch are kept.
+    patience: Epochs without a lower C after which the fit ends.
+
+  Raises:
+    UserError: The loss is not finite.
+  """
   codes, labels = labelled.validation
   examples = classifiers.Examples(
     labelled.draw, labelled.train, codes.shape[1], labelled.num_classes
   )
-  network = classifiers.new(examples, chosen)
+  fitted = classifiers.new(examples, settings)
   best, kept, waited = math.inf, [], 0
 
   def after_epoch(number):
     del number
     nonlocal best, kept, waited
-    loss = -float(_own(log_probs(network, codes), labels).mean())
+    loss = -float(_own(log_probs(fitted, codes), labels).mean())
     if loss < best:
       best, waited = loss, 0
-      kept = [variable.numpy() for variable in network.variables]
+      kept = [variable.numpy() for variable in fitted.variables]
     else:
       waited += 1
-    return waited >= PATIENCE
+    return waited >= patience
 
-  classifiers.fit(network, examples, chosen, chosen.family, after_epoch)
-  for variable, value in zip(network.variables, kept, strict=True):
+  classifiers.fit(fitted, examples, settings, settings.family, after_epoch)
+  for variable, value in zip(fitted.variables, kept, strict=True):
     variable.assign(value)
-  return of_network(network, labelled)
+  return of_network(fitted, labelled)
 
 
 def _gaussians(labelled, codes, common) -> Pair:

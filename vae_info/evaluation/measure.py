@@ -1,15 +1,25 @@
 """From a finished run to its rows of the table of results."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
 
 from vae_info import datasets
 from vae_info.datasets import Dataset
-from vae_info.evaluation import curve, estimates, heads, sandwich, stored
+from vae_info.evaluation import (
+  budgets,
+  critics,
+  curve,
+  estimates,
+  heads,
+  pixels,
+  sandwich,
+  stored,
+)
 from vae_info.evaluation.options import Options
-from vae_info.runs import Run, rows as tables
+from vae_info.runs import Run, rows as tables, summaries
 from vae_info.runs.paths import Path
 
 
@@ -19,24 +29,31 @@ def measure(run: Run, options: Options) -> list[dict]:
   The caller must hold the run's lock; see `evaluation.run`.
   """
   store, tasks = open_store(run, options)
+  if options.refit_decoder:
+    pixels.check(store.dataset)
   fitted = store.load_or_fit_all(tasks, options.classifier)
   split = getattr(store.dataset, options.split)
   facts = known_columns(run, store.dataset, options)
   # At all betas together, since their encoders share some layers.
   parameters = curve.encode(store.points, split.images)
-  rows, details = [], []
-  for point in store.points:
-    codes = estimates.Codes(
+  codes = {
+    point.beta: estimates.Codes(
       point.model,
       parameters[point.beta],
       options.num_samples,
       options.batch_size,
       run.config.seed,
     )
-    classifiers = {task: fitted[task][point.beta] for task in tasks}
-    new = rows_of_codes(codes, split, classifiers, facts | {'beta': point.beta})
-    if options.bounds and options.split == 'test':
-      details += add_bounds(new, store, codes, classifiers)
+    for point in store.points
+  }
+  known = known_pixels(store, codes, options)
+  rows, details = [], []
+  for beta, here in codes.items():
+    classifiers = {task: fitted[task][beta] for task in tasks}
+    of_beta = {'beta': beta} | (known[beta].columns if known else {})
+    new = rows_of_codes(here, split, classifiers, facts | of_beta)
+    if options.split == 'test':
+      details += add_more(new, store, here, classifiers, options)
     rows += new
   if options.split == 'test':
     write(run, rows, details, options)
@@ -61,6 +78,8 @@ def open_store(run: Run, options: Options) -> tuple[stored.Store, list[str]]:
   dataset = datasets.load(
     config.dataset, options.data_dir, options.cache_dir, config.binarization
   )
+  if options.one_trunk:
+    dataset = heads.one_trunk(dataset)
   tasks = datasets.chosen_tasks(options.task, dataset)
   points = curve.load(run, options.betas)
   settings = options.settings(config.seed)
@@ -81,6 +100,27 @@ def known_columns(run: Run, dataset: Dataset, options: Options) -> dict:
     'num_samples': options.num_samples,
     'beta_trained': str(config.beta) if config.beta_range else None,
   }
+
+
+def known_pixels(
+  store: stored.Store, codes: Mapping[float, estimates.Codes], options: Options
+) -> dict[float, pixels.Known]:
+  """What the codes of test images know of pixels, if the options ask for it.
+
+  The maps are written into the run directory.
+
+  Args:
+    store: Has the points and the encoder's parameters of training images.
+    codes: The codes of the test images by beta.
+    options: What to evaluate.
+  """
+  if not options.refit_decoder or options.split != 'test':
+    return {}
+  known = pixels.measure_points(
+    store.points, store.parameters, codes, store.dataset
+  )
+  pixels.save(store.run, known)
+  return known
 
 
 def rows_of_codes(
@@ -141,10 +181,60 @@ def label_values(
   return values
 
 
-def add_bounds(
+def add_more(
   rows: list[dict],
   store: stored.Store,
   codes: estimates.Codes,
+  classifiers: Mapping[str, stored.Fitted],
+  options: Options,
+) -> list[dict]:
+  """Adds the columns that not every evaluation has to the rows of one beta.
+
+  Args:
+    rows: A row for each task.
+    store: Has the encoder's parameters of training images.
+    codes: The codes of the test images.
+    classifiers: The classifier of each task, at this beta.
+    options: Which columns to add.
+
+  Returns:
+    What `evaluation.json` keeps beside some rows.
+  """
+  if not options.bounds and not options.label_budgets:
+    return []
+  point = _point(store, codes, rows[0]['beta'])
+  for row in rows:
+    row |= budgets.columns(
+      functools.partial(point.labelled, row['task']),
+      len(store.dataset.train.images),
+      options.label_budgets,
+      store.settings,
+    )
+  if not options.bounds:
+    return []
+  details = add_bounds(rows, point, classifiers)
+  if options.critics and details:
+    found = [*map(critics.described, critics.measure(point.views()))]
+    details = [detail | {'critics': found} for detail in details]
+  return details
+
+
+def _point(store, codes, beta) -> sandwich.Point:
+  """Encodes all splits at one beta; `codes` are of the test images."""
+  dataset = store.dataset
+  [here] = [point for point in store.points if point.beta == beta]
+  images = dataset.validation.images
+  parameters = {
+    'train': store.parameters[beta],
+    'validation': estimates.encode(here.model, images, codes.batch_size),
+    'test': codes.parameters,
+  }
+  return sandwich.Point.of(here.model, parameters, dataset, codes.seed)
+
+
+def add_bounds(
+  rows: list[dict],
+  point: sandwich.Point,
   classifiers: Mapping[str, stored.Fitted],
 ) -> list[dict]:
   """Adds the columns of bounds and of least C to the rows of one beta.
@@ -154,22 +244,13 @@ def add_bounds(
 
   Args:
     rows: A row for each task.
-    store: Has the encoder's parameters of training images.
-    codes: The codes of the test images.
+    point: The encodings of all splits at this beta.
     classifiers: The classifier of each task, at this beta.
 
   Returns:
     For each such row, what `evaluation.json` keeps beside it.
   """
-  dataset, beta = store.dataset, rows[0]['beta']
-  [here] = [point for point in store.points if point.beta == beta]
-  images = dataset.validation.images
-  parameters = {
-    'train': store.parameters[beta],
-    'validation': estimates.encode(here.model, images, codes.batch_size),
-    'test': codes.parameters,
-  }
-  point = sandwich.Point.of(here.model, parameters, dataset, codes.seed)
+  dataset = point.dataset
   details, exact = [], sandwich.true_values(point)
   bounded = [row for row in rows if _alone(row['task'], dataset, classifiers)]
   # Once for all tasks: most of it does not depend on labels.
@@ -181,7 +262,7 @@ def add_bounds(
     labels = dataset.test.labels[task]
     row |= sandwich.columns(labels, smallest, found, point.splits['test'].rates)
     details.append(
-      {'beta': beta, 'task': task}
+      {'beta': row['beta'], 'task': task}
       | sandwich.dimensions(point)
       | sandwich.details(labels, smallest, found)
       | sandwich.truth_of(exact, task)
@@ -210,3 +291,4 @@ def write(
     before = [d for d in run.details if (d.get('beta'), d.get('task')) in kept]
     details = before + details
   run.write_rows(rows, details)
+  summaries.write_dimensions(run, details)

@@ -8,6 +8,7 @@ from typing import Any
 from vae_info import datasets
 from vae_info.errors import UserError
 from vae_info.runs import Run
+from vae_info.runs.rows import LABEL_BUDGETS
 
 SPLITS = ('test', 'validation')  # What an evaluation may be of.
 
@@ -53,6 +54,16 @@ class Settings:
     return f'mlp {"-".join(map(str, self.hidden))}'
 
 
+def check_budgets(budgets: Sequence[int]) -> None:
+  """Raises `UserError` for a number of labels that has no column."""
+  for budget in budgets:
+    if budget not in LABEL_BUDGETS:
+      raise UserError(
+        f'label_budgets must be of {", ".join(map(str, LABEL_BUDGETS))}, got '
+        f'{budget}'
+      )
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
   """What to evaluate of a run, and how.
@@ -66,8 +77,17 @@ class Options:
     batch_size: Images at once. It affects memory and speed alone.
     split: The images to evaluate, 'test' or 'validation'. Rows of the latter
       are returned, but not written into the run directory.
+    one_trunk: Whether the classifiers of all tasks are heads of one trunk. By
+      default those tasks share it that the data set names.
     bounds: Whether to bound I(X;Z) and I(Z;Y), and to fit the least C. Both are
       of test images alone.
+    refit_decoder: Whether to fit a decoder with independent pixels to the
+      codes, which tells what they know of each pixel; see `pixels`. This too is
+      of test images alone.
+    critics: Whether learned critics bound I(X;Z) too. Their bounds are beside
+      the others, in `evaluation.json`.
+    label_budgets: Numbers of labels with which C is measured too. This is of
+      test images alone.
     entropy_estimate: H(X) in nats; None for the data set's published estimate.
     data_dir: As in `datasets.load`.
     cache_dir: As in `datasets.load`.
@@ -76,8 +96,8 @@ class Options:
       stored classifier may have any value for them.
 
   Raises:
-    UserError: The split is unknown, or an attribute of `classifier` is out of
-      bounds.
+    UserError: The split or a budget is unknown, an attribute of `classifier` is
+      out of bounds, or critics are wanted without bounds.
   """
 
   task: str | None = None
@@ -85,7 +105,11 @@ class Options:
   num_samples: int = 4
   batch_size: int = 500
   split: str = 'test'
+  one_trunk: bool = False
   bounds: bool = True
+  refit_decoder: bool = False
+  critics: bool = False
+  label_budgets: Sequence[int] = ()
   entropy_estimate: float | None = None
   data_dir: str | None = None
   cache_dir: str | None = None
@@ -95,6 +119,11 @@ class Options:
     if self.split not in SPLITS:
       raise UserError(
         f'unknown split {self.split!r}; expected one of {", ".join(SPLITS)}'
+      )
+    check_budgets(self.label_budgets)
+    if self.critics and not self.bounds:
+      raise UserError(
+        'critics are written beside the bounds: give no --nobounds'
       )
     self.settings(seed=0)  # Raises early, before anything slow.
 
@@ -109,8 +138,9 @@ class Options:
   def satisfied_by(self, run: Run) -> bool:
     """Whether the run has rows for the task and betas that are named here.
 
-    Betas matter for a multi-beta model alone. A run never has the rows of an
-    evaluation on validation images.
+    They must have what a refitted decoder knows, the label budgets and the
+    critics, if these are asked for. Betas matter for a multi-beta model alone.
+    A run never has the rows of an evaluation on validation images.
     """
     if self.split != 'test':
       return False
@@ -120,6 +150,19 @@ class Options:
     if rows and self.task == datasets.ALL:
       wanted = tasks.union(datasets.MORE_TASKS.get(rows[0]['dataset'], ()))
     if not rows or not wanted <= tasks:
+      return False
+    if self.refit_decoder and any(
+      row['pixel_information'] is None for row in rows
+    ):
+      return False
+    if any(
+      row[f'label_distortion_{budget}'] is None
+      for row in rows
+      for budget in self.label_budgets
+      if row['task'] in wanted
+    ):
+      return False
+    if self.critics and not any('critics' in d for d in run.details):
       return False
     if not rows[0]['beta_trained']:
       return True

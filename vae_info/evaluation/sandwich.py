@@ -16,6 +16,7 @@ from vae_info import datasets, randomness
 from vae_info.datasets import Dataset, sprites
 from vae_info.evaluation import bounds, estimates, information, least, truth
 from vae_info.evaluation.bounds import Encodings, Information
+from vae_info.evaluation.critics import Views
 from vae_info.evaluation.information import Bound
 from vae_info.evaluation.least import Labelled, Least, Pair
 from vae_info.evaluation.pairwise import Gaussians
@@ -103,14 +104,14 @@ class Point:
 
   Attributes:
     model: The networks at one beta.
-    parameters: The encoder's parameters of training images, `[N, P]`.
+    parameters: The encoder's parameters of each split, `[N, P]`, by its name.
     splits: The encodings of each split, by its name.
     dataset: Its labels are used.
     seed: Determines all draws.
   """
 
   model: Networks
-  parameters: np.ndarray
+  parameters: Mapping[str, np.ndarray]
   splits: Mapping[str, Encoded]
   dataset: Dataset
   seed: int
@@ -133,7 +134,7 @@ class Point:
       name: encode(model, parameters[name], seed, purpose)
       for name, purpose in purposes.items()
     }
-    return cls(model, parameters['train'], splits, dataset, seed)
+    return cls(model, parameters, splits, dataset, seed)
 
   def labels(self, split: str, task: str) -> np.ndarray:
     return getattr(self.dataset, split).labels[task]
@@ -160,25 +161,68 @@ class Point:
       found: The bounds, whose aggregate posteriors are part of it too; None if
         the encoder is not Gaussian.
     """
-    rows = slice(0, bounds.ROWS)
-    labelled = Labelled(
-      estimates.make_draw(
-        self.model, self.parameters, self.seed, 'codes of larger classifiers'
-      ),
-      self.labels('train', task),
-      (
-        self.splits['validation'].codes[rows],
-        self.labels('validation', task)[rows],
-      ),
-      (self.splits['test'].codes, self.labels('test', task)),
-      self.dataset.num_classes[task],
+    return least_of(self.labelled(task), fitted, found)
+
+  def labelled(self, task: str, some: np.ndarray | None = None) -> Labelled:
+    """Codes of all splits, with what is given beside them, and labels.
+
+    Args:
+      task: The labels.
+      some: Indices of the training images to use, with repetitions; None for
+        all.
+    """
+    data, chosen = self.dataset, slice(None) if some is None else some
+    draw = estimates.make_draw(
+      self.model,
+      self.parameters['train'][chosen],
+      self.seed,
+      'codes of larger classifiers',
+      [values[chosen] for values in data.train.given.get(task, ())],
     )
-    known = {
-      fitted.settings.family: least.of_network(fitted.classifier, labelled)
-    }
-    if found is not None:
-      known |= posteriors(found)
-    return least.fit(labelled, known, fitted.settings)
+
+    def seen(name, rows):
+      given = getattr(data, name).given.get(task, ())
+      parts = [self.splits[name].codes, *given]
+      codes = np.concatenate([part[rows] for part in parts], axis=-1)
+      return codes, self.labels(name, task)[rows]
+
+    return Labelled(
+      draw,
+      self.labels('train', task)[chosen],
+      seen('validation', slice(0, bounds.ROWS)),
+      seen('test', slice(None)),
+      data.num_classes[task],
+    )
+
+  def views(self) -> Views:
+    """What critics see: the encoder's parameters, and codes."""
+    return Views(
+      estimates.make_draw(
+        self.model, self.parameters['train'], self.seed, 'codes of critics'
+      ),
+      self.parameters['train'],
+      (self.parameters['validation'], self.splits['validation'].codes),
+      (self.parameters['test'], self.splits['test'].codes),
+      self.seed,
+    )
+
+
+def least_of(
+  labelled: Labelled, fitted: Fitted, found: Information | None
+) -> Least:
+  """The least C from a fitted classifier and from bounds.
+
+  Args:
+    labelled: Codes and labels.
+    fitted: The paper's classifier, which is part of the mixture.
+    found: The bounds, whose aggregate posteriors are part of it too; None if
+      the encoder is not Gaussian.
+  """
+  network = least.of_network(fitted.classifier, labelled)
+  known = {fitted.settings.family: network}
+  if found is not None:
+    known |= posteriors(found)
+  return least.fit(labelled, known, fitted.settings)
 
 
 def posteriors(found: Information) -> dict[str, Pair]:

@@ -1,8 +1,8 @@
 """The classifiers c(y|z) that a run keeps, and the fitting of those it lacks.
 
 Each has a folder, with `weights.*` and `classifier.json`. The latter is written
-last. It has the classifier's settings, and the step of the model whose codes it
-was fitted to.
+last. It has the classifier's settings and tasks, and the step of the model
+whose codes it was fitted to.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import functools
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -126,6 +127,7 @@ class Store:
     )
     facts = {
       'step': self._step,
+      'tasks': heads.tasks_of(self.dataset, task),
       'seconds': round(time.monotonic() - started, 1),
       'fitted_together': len(points),
     }
@@ -136,10 +138,11 @@ class Store:
     return result
 
   def _load(self, task, beta):
+    tasks = heads.tasks_of(self.dataset, task)
     return load(
       self.run.classifier(task, beta),
       self._inputs(task),
-      heads.target(self.dataset, task).num_classes,
+      {name: self.dataset.num_classes[name] for name in tasks},
       self._step,
     )
 
@@ -171,13 +174,14 @@ class Store:
     return curve.encode(self.points, self.dataset.train.images)
 
 
-def save(folder: Path, fitted: Fitted, facts: Mapping[str, float]) -> None:
+def save(folder: Path, fitted: Fitted, facts: Mapping[str, Any]) -> None:
   """Writes the weights, then `classifier.json`, which marks them complete.
 
   Args:
     folder: The folder of this classifier alone.
     fitted: What to store.
-    facts: The model's `step`, and other facts for `classifier.json`.
+    facts: The model's `step`, the `tasks`, and other facts for
+      `classifier.json`.
 
   Raises:
     UserError: The weights cannot be written.
@@ -199,26 +203,29 @@ def save(folder: Path, fitted: Fitted, facts: Mapping[str, float]) -> None:
 
 
 def load(
-  folder: Path, inputs: int, num_classes: int, step: int
+  folder: Path, inputs: int, num_classes: Mapping[str, int], step: int
 ) -> Fitted | None:
   """Loads the classifier in `folder`; None if there is none for this step.
 
-  A damaged one counts as none, so it is fitted again.
+  One of other tasks, or a damaged one, counts as none. So it is fitted again.
 
   Args:
     folder: The folder of this classifier alone.
     inputs: Size of a code, and of what the classifier is given beside it.
-    num_classes: Number of classes.
+    num_classes: Task -> number of classes, in the order of the outputs.
     step: The step of the model.
   """
   try:
     content = json.loads((folder / 'classifier.json').read_text())
     hidden = tuple(content['settings'].pop('hidden'))
     settings = Settings(hidden, **content['settings'])
-    if content['step'] != step:
+    tasks = [*num_classes]
+    # An earlier version kept no tasks.
+    if content['step'] != step or content.get('tasks', tasks) != tasks:
       return None
     rng = randomness.generator(settings.seed, 'classifier weights')
-    classifier = Mlp(inputs, num_classes, settings.hidden, rng)
+    outputs = sum(num_classes.values())
+    classifier = Mlp(inputs, outputs, settings.hidden, rng)
     status = tf.train.Checkpoint(classifier=classifier).read(
       str(folder / 'weights')
     )

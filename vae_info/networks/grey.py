@@ -58,7 +58,7 @@ class Shape:
 
 
 SHAPES = {
-  'compact': Shape(5, 256, filters=16, resnets=1, hierarchies=2),
+  'compact': Shape(5, 256, filters=8, resnets=1, hierarchies=1),
   'paper': Shape(10, 256, filters=64, resnets=2, hierarchies=3),
 }
 

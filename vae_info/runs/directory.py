@@ -3,11 +3,12 @@
 <run>/config.json      the config; written first, never changed
 <run>/run.lock         held while a process trains or evaluates the run
 <run>/checkpoints/     the two newest checkpoints
-<run>/summaries/       curves and pictures for TensorBoard
+<run>/summaries/       for TensorBoard: curves, pictures, rates of dimensions
 <run>/progress.json    training progress
 <run>/finished.json    written last: only a finished training has it
 <run>/classifiers/     c(y|z) of each task; of a multi-beta model, at each beta
 <run>/trained.json     supervised baseline or flow: written when it is trained
+<run>/pixels.npz       what its codes know of each pixel, if that was asked for
 <run>/parts/           PCA, k-means, flow: rows for each size or variant
 <run>/evaluation.json  rows of the table of results
 <run>/launch/          what a sweep wrote while it ran this run
@@ -237,6 +238,11 @@ class Run:
     """The folder of c(y|z) for a task at a beta; it need not exist."""
     folder = self.classifiers / task
     return folder / f'beta{beta:.12g}' if self.config.beta_range else folder
+
+  @property
+  def pixels(self) -> Path:
+    """The maps of `evaluation.pixels`; the file need not exist."""
+    return self.path / 'pixels.npz'
 
   @property
   def rows(self) -> list[dict]:

@@ -52,14 +52,15 @@ def modified(path: Path) -> float:
   return path.stat().mtime
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
   """Writes a file that others see whole or not at all."""
+  data = content.encode() if isinstance(content, str) else content
   if is_remote(path):
-    path.write_text(text)  # An object appears when it is closed.
+    path.write_bytes(data)  # An object appears when it is closed.
     return
   draft = path.with_name(f'{path.name}.{os.getpid()}.tmp')
   try:
-    draft.write_text(text)
+    draft.write_bytes(data)
     os.replace(draft, path)
   finally:
     draft.unlink(missing_ok=True)

@@ -51,6 +51,8 @@ COLUMNS = (
   'information_lower_by',  # The estimator.
   'information_upper',
   'information_upper_stderr',
+  'pixel_information',  # sum_i (H(X_i) - D_i), by a refitted decoder.
+  'pixel_information_stderr',
   'classifier',  # Family of c(y|z), on which C depends.
   'label_distortion',
   'label_distortion_stderr',
@@ -86,7 +88,7 @@ LATER: dict[str, str | None] = {
   **{
     name: None
     for name in COLUMNS
-    if name.startswith(('information_', 'label_information_'))
+    if name.startswith(('information_', 'label_information_', 'pixel_'))
     or (
       name.startswith('label_distortion_') and name != 'label_distortion_stderr'
     )
@@ -203,6 +205,66 @@ def bounds_table(rows: list[dict], details: Iterable[Mapping] = ()) -> str:
   return _aligned(lines) if len(lines) > 1 else ''
 
 
+def pixels_table(rows: list[dict]) -> str:
+  """Formats what codes know of pixels as a table for a terminal, in nats.
+
+  Returns:
+    The table; '' if no decoder was refitted.
+  """
+  lines = [['run', 'beta', 'R', 'sum of H(X_i) - D_i']]
+  for row in rows:
+    if row.get('pixel_information') is not None:
+      cells = [_cell(row, name) for name in ('rate', 'pixel_information')]
+      line = [*_which(row)[:2], *cells]
+      if line != lines[-1]:  # Rows of several tasks count once.
+        lines.append(line)
+  return _aligned(lines) if len(lines) > 1 else ''
+
+
+def critics_table(details: Iterable[Mapping]) -> str:
+  """Formats the bounds of learned critics for a terminal, in nats.
+
+  Args:
+    details: Each may have `critics`, which are the same for all tasks.
+
+  Returns:
+    The table, and a line of what each bounds; '' if there is no critic.
+  """
+  each = {
+    (d.get('run', ''), d.get('beta')): d['critics']
+    for d in details
+    if 'critics' in d
+  }
+  if not each:
+    return ''
+  some = next(iter(each.values()))
+  lines = [['run', 'beta', *(one['estimator'] for one in some)]]
+  for (run, beta), found in each.items():
+    cells = [
+      f'{one["nats"]:.3f} ± {one["stderr"]:.3f}'
+      + ('' if one['holds'] else ' (does not hold)')
+      for one in found
+    ]
+    lines.append([run, '' if beta is None else f'{beta:.4g}', *cells])
+  notes = [f'{one["estimator"]}: {one["bounds"]}' for one in some]
+  return '\n'.join([_aligned(lines), *notes])
+
+
+def budgets_table(rows: list[dict]) -> str:
+  """Formats C with few labels as a table for a terminal, in nats.
+
+  Returns:
+    The table; '' if no row has such a C.
+  """
+  names = {n: f'label_distortion_{n}' for n in LABEL_BUDGETS}
+  lines = [['run', 'beta', 'task', *(f'{n:,} labels' for n in names)]]
+  for row in rows:
+    cells = [_cell(row, name) for name in names.values()]
+    if any(cells):
+      lines.append([*_which(row), *cells])
+  return _aligned(lines) if len(lines) > 1 else ''
+
+
 def bits_table(rows: list[dict], sizes: Mapping[str, int]) -> str:
   """Formats D and D + R of 8-bit images as a table, in bits per dimension.
 
@@ -251,14 +313,46 @@ def _aligned(lines):
   )
 
 
-def doubts(row: dict) -> list[str]:
+def doubtful(rows: list[dict], details: Iterable[Mapping] = ()) -> list[str]:
+  """A line for each bound that a row violates; see `doubts`.
+
+  Args:
+    rows: Rows of one evaluation, or of several.
+    details: Each may have the `critics` of the row with its run, beta and task.
+  """
+  critics = {
+    (d.get('run'), d.get('beta'), d.get('task')): d.get('critics', ())
+    for d in details
+  }
+  lines = []
+  for row in rows:
+    where = ', '.join(text for text in _which(row) if text)
+    key = (row['run'], row['beta'], row['task'])
+    for doubt in doubts(row, critics.get(key, ())):
+      lines.append(f'doubtful: {where}: {doubt}')
+  return lines
+
+
+def doubts(row: dict, critics: Iterable[Mapping] = ()) -> list[str]:
   """Describes each bound that a row violates by over three standard errors.
 
   A violation points to an error in the evaluation, or in the estimate of H(X).
 
   Args:
     row: A row that has R, D and C; it may have bounds on information.
+    critics: Further lower bounds on I(X;Z), of which those that hold count.
   """
+  return [
+    text.format(low)
+    for (low, error), (high, other), text in _checks(row, critics)
+    if low is not None
+    and high is not None
+    and low > high + 3 * math.hypot(error, other) + 1e-6  # For rounding.
+  ]
+
+
+def _checks(row, critics):
+  """What `doubts` checks: a value and error, those above it, and a text."""
   entropy, known = row['label_entropy'], row['input_entropy']
 
   def number(name):
@@ -272,7 +366,7 @@ def doubts(row: dict) -> list[str]:
 
   losses = number('label_distortion'), number('label_distortion_least')
   floor = rest('label_information_upper')
-  checks = [
+  return [
     (rest('rate'), losses[0], 'C is below H(Y) - R = {:.3f}'),
     (
       (known, 0.0),
@@ -291,11 +385,13 @@ def doubts(row: dict) -> list[str]:
       number('rate'),
       'the lower bound on I(X;Z), {:.3f}, is above R',
     ),
-  ]
-  return [
-    text.format(low)
-    for (low, error), (high, other), text in checks
-    if low is not None
-    and high is not None
-    and low > high + 3 * math.hypot(error, other) + 1e-6  # For rounding.
+    *(
+      (
+        (one['nats'], one['stderr']),
+        number('information_upper'),
+        f'the {one["estimator"]} critic, {{:.3f}}, is above I(X;Z)',
+      )
+      for one in critics
+      if one['holds']
+    ),
   ]

@@ -1,6 +1,6 @@
-"""TensorBoard summaries of a training: curves, and a few sets of pictures."""
+"""TensorBoard summaries: of a training, curves and pictures; of dimensions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,7 @@ from vae_info.runs.directory import Run
 
 PICTURES = 5  # Sets of pictures in one training.
 SIDE = 8  # Images in a row and in a column.
+EVALUATION = 'evaluation'  # A folder in that of the training's summaries.
 
 
 class Writer:
@@ -99,11 +100,44 @@ def _pictures(model, images, seed):
   }
 
 
+def write_dimensions(run: Run, details: Iterable[Mapping]) -> None:
+  """Writes active dimensions and rates of dimensions, in place of earlier ones.
+
+  They have a folder of their own, `EVALUATION`. TensorBoard shows it beside the
+  training. A failed write is only a warning.
+
+  Args:
+    run: A finished run.
+    details: Of an evaluation: `active_dimensions`, and `rates_of_dimensions` in
+      nats if dimensions are independent, at each `beta`.
+  """
+  folder = str(run.summaries / EVALUATION)
+  known = {d['beta']: d for d in details if 'active_dimensions' in d}
+  try:
+    if tf.io.gfile.isdir(folder):
+      tf.io.gfile.rmtree(folder)
+    if not known:
+      return
+    writer = tf.summary.create_file_writer(folder)
+    with writer.as_default(step=run.facts['step']):
+      for beta, found in known.items():
+        end = f'/beta{beta:.4g}' if run.config.beta_range else ''
+        tf.summary.scalar(f'active_dimensions{end}', found['active_dimensions'])
+        if 'rates_of_dimensions' in found:
+          rates = found['rates_of_dimensions']
+          tf.summary.histogram(f'rates_of_dimensions{end}', rates)
+    writer.close()
+  except tf.errors.OpError as error:
+    logging.warning('cannot write summaries: %s', error.message)
+
+
 def drop_after(folder: str, step: int) -> None:
   """Removes the summaries of all steps after `step` from a folder."""
   names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
   for name in names:
     path = f'{folder}/{name}'
+    if tf.io.gfile.isdir(path):  # Of an evaluation.
+      continue
     if name.endswith('.tmp'):  # Left by a killed process.
       tf.io.gfile.remove(path)
       continue
