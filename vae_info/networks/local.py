@@ -49,6 +49,7 @@ class Windows(tf.Module):
     super().__init__()
     mask = np.ones((1 + REACH, 1 + 2 * REACH, 1, 1), np.float32)
     mask[-1, REACH:] = 0
+    self._seen = np.flatnonzero(mask)
     self.taps = np.argwhere(mask[..., 0, 0]) - (REACH, REACH)
     shared, gain = make.shared, layers.RELU_GAIN
     self.near = shared.conv(
@@ -84,7 +85,7 @@ class Windows(tf.Module):
     count, height, width = moved.shape
     stride = width + 2 * REACH  # From a row of the padded image to the next.
     kernel = tf.reshape(self.near.kernel, [-1, WIDTH])
-    kernel = tf.gather(kernel, np.flatnonzero(self.near.mask))
+    kernel = tf.gather(kernel, self._seen)
     offsets = self.taps @ (stride, 1)
     moved, uniforms = (
       tf.transpose(tf.reshape(x, [count, height * width]))
