@@ -26,9 +26,9 @@ from vae_info.baselines.config import ALL, OPTIONS, BaselineConfig
 from vae_info.baselines.job import Job
 from vae_info.config import Config
 from vae_info.errors import Stopped, UserError
-from vae_info.evaluation import classifiers
+from vae_info.evaluation import classifiers, least
 from vae_info.loop import Execution
-from vae_info.runs import Run, interruption
+from vae_info.runs import Run, interruption, rows as tables
 from vae_info.runs.rows import COLUMNS, EVALUATION
 
 # Options with which each baseline takes seconds on the tiny data set.
@@ -220,7 +220,9 @@ def runs(tiny, tmp_path_factory):
   folder = tmp_path_factory.mktemp('runs')
   command_line = ('--baseline=all', f'--runs_dir={folder}', *words(TINY))
   command_line += ('--entropy_estimate=20', '--early_stopping')
-  output = call('baselines', *command_line, dataset=tiny)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(least, 'SIZES', ())  # Networks take long to compile.
+    output = call('baselines', *command_line, dataset=tiny)
   assert 'best k' in output
   # The second call finds nothing to do.
   again = call('baselines', *command_line, dataset=tiny)
@@ -251,6 +253,14 @@ def test_rows_of_each_baseline(runs, baseline):
     assert (row['distortion'] is not None) == has_distortion
     assert (row['rate'] is not None) == has_rate
     assert (row['label_preference'] is not None) == has_rate
+    assert row['label_information_lower'] == pytest.approx(
+      row['label_entropy'] - row['label_distortion_least']
+    )
+    # The mixture may be of the frequencies alone, whose values hardly differ.
+    assert row['label_distortion_least_stderr'] >= 0
+    # Only these codes have a Gaussian density.
+    assert (row['information_lower'] is not None) == baseline.startswith('pca')
+    assert [d for d in tables.doubts(row) if 'least' in d or 'I(X' in d] == []
 
 
 @shares_runs
@@ -286,6 +296,7 @@ def test_lost_rows_are_quickly_made_again(
   (run.path / EVALUATION).unlink()
   monkeypatch.setattr(codes, 'fit_together', None)
   monkeypatch.setattr(loop, 'take', None)
+  monkeypatch.setattr(least, 'SIZES', ())
   data = dataclasses.replace(tiny, entropy_estimate=20.0)
   rows = baselines.run(run.read_config(BaselineConfig), data, run)
   assert [row | {'run': ''} for row in rows] == [

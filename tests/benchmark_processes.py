@@ -196,5 +196,5 @@ def bounds(repeats: int = 3):
       f'GiB at most, the same, {cpu}',
       memory,
       '<= 1',
-      f'of which {before:.2f} before, with TensorFlow and the codes',
+      f'of which {before:.2f} before, with the codes',
     )

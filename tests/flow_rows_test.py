@@ -8,6 +8,7 @@ from vae_info.baselines import flow_training
 from vae_info.baselines.config import BaselineConfig
 from vae_info.baselines.job import Job
 from vae_info.errors import Stopped
+from vae_info.evaluation import least
 from vae_info.runs import Run, rows as tables
 
 VARIANTS = ('all', 'coarse', 'untrained', 'learned')
@@ -31,7 +32,9 @@ def config(**more):
 @pytest.fixture(scope='module')
 def run(tiny, tmp_path_factory):
   run = Run(tmp_path_factory.mktemp('runs') / 'flow')
-  baselines.run(config(), tiny, run)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(least, 'SIZES', ())  # Networks take long to compile.
+    baselines.run(config(), tiny, run)
   return run
 
 
@@ -47,6 +50,9 @@ def test_there_is_a_row_for_each_variant_and_rate(run):
     for row in found:
       assert row['method'] == 'flow'
       assert not tables.doubts(row | {'input_entropy': None})
+      assert row['label_information_lower'] == pytest.approx(
+        row['label_entropy'] - row['label_distortion_least']
+      )
       total = row['rate'] + row['distortion']
       assert row['rate_plus_distortion'] == pytest.approx(total)
     # The code of the highest rate has most of the label and of the image.
@@ -106,6 +112,7 @@ def test_a_stopped_training_resumes_to_the_same_weights(
     baselines.run(config(), tiny, other)
   assert not (other.path / 'trained.json').exists()
   monkeypatch.setattr(loop, 'take', take)
+  monkeypatch.setattr(least, 'SIZES', ())
   baselines.run(config(), tiny, other)
   first, second = (
     flow_training.train(Job(config(), tiny, each, None))[0]

@@ -1,9 +1,17 @@
-"""Random draws that follow from (seed, purpose, step). Nothing is global."""
+"""Random draws that follow from (seed, purpose, step). Nothing is global.
+
+Only `stateless_seed` imports TensorFlow.
+"""
+
+from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
+
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 
 def generator(seed: int, purpose: str, step: int = 0) -> np.random.Generator:
@@ -25,6 +33,8 @@ def stateless_seed(
 
   Arguments are those of `generator`.
   """
+  import tensorflow as tf
+
   # fold_in hashes, so seeds of neighbouring steps are unrelated.
   base = [seed & 0x7FFFFFFF, zlib.crc32(purpose.encode()) & 0x7FFFFFFF]
   return tf.random.fold_in(tf.constant(base, tf.int32), step)

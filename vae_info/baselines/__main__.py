@@ -215,7 +215,12 @@ def run_baseline(config: BaselineConfig, run: Run, dataset) -> None:
   print(f'run directory: {run}', flush=True)
   made = baselines.run(config, dataset, run)
   print('nats per test image, mean ± standard error:')
-  print(rows.table(made), flush=True)
+  print(rows.table(made))
+  bounds = rows.bounds_table(made)
+  if bounds:
+    print(f'\nbounds in nats per test image, ± standard error:\n{bounds}')
+  for line in rows.doubtful(made):
+    print(line)
 
 
 def run_best(candidates: Sequence[tuple[BaselineConfig, Run]], dataset) -> None:

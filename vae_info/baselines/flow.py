@@ -104,7 +104,10 @@ def _noisy(job, flow, directions) -> list[dict]:
   config, data = job.config, job.dataset
   levels = [directions.noises(rate) for rate in config.flow_rates]
   train = _codes(job, flow, directions, 'train', DRAWS)
-  test = _codes(job, flow, directions, 'test', config.num_samples)
+  asked = {
+    'validation': _codes(job, flow, directions, 'validation', 1),
+    'test': _codes(job, flow, directions, 'test', config.num_samples),
+  }
   decoder = fit_decoder(job, train, levels)
   given = job.given(data.train)
   size = train.shape[-1] + sum(x.shape[-1] for x in given)
@@ -119,8 +122,8 @@ def _noisy(job, flow, directions) -> list[dict]:
   ]
   fitted = codes.fit_together(job, examples, 'codes of a flow')
   return [
-    _row(job, directions, number, classifier, test, decoder)
-    for number, classifier in enumerate(fitted)
+    _row(job, directions, number, found, asked, decoder)
+    for number, found in enumerate(zip(examples, fitted, strict=True))
   ]
 
 
@@ -136,23 +139,34 @@ def _codes(job, flow, directions, name, draws):
   )
 
 
-def _row(job, directions, number, classifier, test, decoder):
-  """The row of one level of noise."""
+def _row(job, directions, number, found, asked, decoder):
+  """The row of one level of noise.
+
+  `found` is examples and a classifier. `asked` has z of two splits.
+  """
   config, data = job.config, job.dataset
   noises = directions.noises(config.flow_rates[number])
+
+  def seen(name, sample):
+    purpose = 'evaluation codes' if name == 'test' else f'{name} codes'
+    key = randomness.stateless_seed(config.seed, purpose, sample)
+    return flow_codes.seen(asked[name][sample], noises, key).numpy()
+
   losses, hits, errors = [], [], []
-  for sample, one in enumerate(test):
-    key = randomness.stateless_seed(config.seed, 'evaluation codes', sample)
-    known = flow_codes.seen(one, noises, key).numpy()
-    both = flow_rows.label_losses(job, classifier, known, 'test')
+  for sample in range(len(asked['test'])):
+    known = seen('test', sample)
+    both = flow_rows.label_losses(job, found[1], known, 'test')
     losses.append(both[0])
     hits.append(both[1])
     errors.append(distortions(decoder, known, data.test.images, number))
-  rates = flow_codes.rates(test, noises).mean(axis=0)
+  rates = flow_codes.rates(asked['test'], noises).mean(axis=0)
   return {
     'latent_size': int(np.sum(noises < 1.0)),
     'noise': float(noises.min()),  # Of the first dimension.
     **flow_rows.measured(
       job, rates, np.mean(errors, 0), np.mean(losses, 0), np.mean(hits, 0)
+    ),
+    **flow_rows.least_columns(
+      job, found[0], found[1], {name: seen(name, 0) for name in asked}
     ),
   }

@@ -8,7 +8,6 @@ from vae_info.baselines import codes, flow_codes, flow_decoder, flow_rows
 from vae_info.baselines.flow_codes import Basis
 from vae_info.baselines.flow_decoder import LearnedNoise
 from vae_info.baselines.job import Job
-from vae_info.datasets import label_entropy
 from vae_info.evaluation import bounds, refit
 from vae_info.evaluation.classifiers import Examples
 from vae_info.evaluation.pairwise import Gaussians
@@ -46,8 +45,10 @@ def rows(job: Job, flow: flows.Flow, directions: Basis) -> list[dict]:
   ]
   fitted = codes.fit_together(job, examples, 'codes with learned noise')
   return [
-    {'beta': float(beta)} | _row(job, model, means, level, classifier)
-    for level, (beta, classifier) in enumerate(zip(betas, fitted, strict=True))
+    {'beta': float(beta)} | _row(job, model, means, level, found)
+    for level, (beta, *found) in enumerate(
+      zip(betas, examples, fitted, strict=True)
+    )
   ]
 
 
@@ -87,8 +88,11 @@ def _make_draw(model, means, level, seed, given):
   return draw
 
 
-def _row(job, model, means, level, classifier):
-  """The row of one level; `means` has mu of each split."""
+def _row(job, model, means, level, found):
+  """The row of one level.
+
+  `means` has mu of each split; `found` is examples and a classifier.
+  """
   config, data = job.config, job.dataset
   values = []
   for sample in range(config.num_samples):
@@ -98,14 +102,14 @@ def _row(job, model, means, level, classifier):
       [
         rates,
         refit.distortions(model.decoder, known, data.test.images, level),
-        *flow_rows.label_losses(job, classifier, known, 'test'),
+        *flow_rows.label_losses(job, found[1], known, 'test'),
       ]
     )
   columns = np.mean(values, axis=0)
   return {
     'latent_size': means['test'].shape[1],
     **flow_rows.measured(job, *columns),
-    **_bounds(job, model, means, level, (classifier, columns[2])),
+    **_bounds(job, model, means, level, found),
   }
 
 
@@ -124,9 +128,9 @@ def _codes(model: LearnedNoise, means: np.ndarray, level: int, key):
 
 
 def _bounds(job, model, means, level, found):
-  """The columns of the bounds; `found` is a classifier and its C of images."""
-  classifier, losses = found
-  seed, data = job.config.seed, job.dataset
+  """The columns of the least C and of bounds; `found` is what was fitted."""
+  examples, classifier = found
+  seed, data, task = job.config.seed, job.dataset, job.config.task
   scales = np.exp(model.log_scales.numpy()[level])
   encodings, seen = {}, {}
   for name in SPLITS:
@@ -135,26 +139,14 @@ def _bounds(job, model, means, level, found):
     gaussians = Gaussians(
       means[name], np.broadcast_to(scales, means[name].shape)
     )
-    labels = {job.config.task: job.labels(getattr(data, name))}
+    labels = {task: job.labels(getattr(data, name))}
     log_marginals = gaussians.log_prob(noisy) - rates
     encodings[name] = bounds.Encodings(gaussians, noisy, labels, log_marginals)
-  classes = {job.config.task: job.num_classes}
-  information = bounds.measure(
+  each = bounds.measure(
     encodings['train'],
     encodings['validation'],
     encodings['test'],
-    classes,
+    {task: job.num_classes},
     seed,
-  )[job.config.task]
-  validation, _ = flow_rows.label_losses(
-    job, classifier, seen['validation'], 'validation'
   )
-  entropy = label_entropy(job.labels(data.test))
-  lower = information.lower(entropy, losses, validation.mean())
-  return {
-    'information_lower': lower.mean,
-    'information_lower_stderr': lower.stderr,
-    'information_lower_by': lower.name,
-    'information_upper': information.upper.mean,
-    'information_upper_stderr': information.upper.stderr,
-  }
+  return flow_rows.least_columns(job, examples, classifier, seen, each[task])

@@ -21,7 +21,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info import references
-from vae_info.baselines import codes, parts
+from vae_info.baselines import bounded, codes, parts
 from vae_info.baselines.job import Job
 from vae_info.errors import UserError
 from vae_info.evaluation import estimates
@@ -208,6 +208,7 @@ def _row(job, encoder, classifier, test_means):
     'validation_label_distortion': float(validation.mean()),
     **estimates.columns(rate_variational=of_images),
     **codes.label_columns(job, encoder, classifier, rate(size, noise)),
+    **bounded.columns(job, encoder, classifier),
   }
 
 

@@ -21,7 +21,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info import objectives, randomness
-from vae_info.baselines import codes
+from vae_info.baselines import bounded, codes
 from vae_info.baselines.config import BaselineConfig
 from vae_info.baselines.job import Job
 from vae_info.config import Config
@@ -114,6 +114,7 @@ def fit(job: Job) -> list[dict]:
       'classifier': codes.settings(job.config).family,
       'train_seconds': round(time.monotonic() - started, 1),
       **codes.label_columns(job, encoder, classifier),
+      **bounded.columns(job, encoder, classifier),
     }
   ]
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info import loop, objectives, randomness
+from vae_info.baselines import bounded
 from vae_info.baselines.config import BaselineConfig
 from vae_info.baselines.job import Job
 from vae_info.datasets import Dataset, Split
@@ -76,6 +77,21 @@ class Network(tf.Module):
       dtype: Number format in which the network computes.
       given: What is known beside the images, float32 `[B, G]` each.
     """
+    features = self._features(images, seed, dtype, given)
+    return tf.cast(self.head.logits(features), tf.float32)
+
+  def last_hidden(self, images: tf.Tensor) -> tf.Tensor:
+    """The last layer before the logits, `[B, units]`, of `[B, H, W, 1]`.
+
+    Without hidden layers these are the pixels: the outputs of the convolutions
+    are too many.
+    """
+    if not self.head.hidden:
+      return tf.reshape(images, [-1, np.prod(images.shape[1:])])
+    return self.head.last_hidden(self._features(images, None, 'float32', ()))
+
+  def _features(self, images, seed, dtype, given):
+    """What the head is given, `[B, features + G]`."""
     x = tf.cast((2.0 / self._largest) * images - 1.0, dtype)
     for number, layer in enumerate(self.convolutions, 1):
       x = tf.nn.relu(layer(x))
@@ -86,8 +102,7 @@ class Network(tf.Module):
             x, self._dropout, tf.random.fold_in(seed, number)
           )
     x = tf.reshape(x, [-1, np.prod(x.shape[1:])])
-    x = tf.concat([x, *(tf.cast(values, dtype) for values in given)], axis=-1)
-    return tf.cast(self.head.logits(x), tf.float32)
+    return tf.concat([x, *(tf.cast(v, dtype) for v in given)], axis=-1)
 
 
 def fit(job: Job) -> list[dict]:
@@ -105,6 +120,7 @@ def fit(job: Job) -> list[dict]:
     {
       'classifier': family.removesuffix(' mlp '),
       **estimates.columns(label_distortion=losses, label_accuracy=hits),
+      **bounded.of_network(job, network),
       **facts,
     }
   ]

@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info.baselines import codes, parts
+from vae_info.baselines import bounded, codes, parts
 from vae_info.baselines.job import Job
 from vae_info.baselines.pca import Whitening
 from vae_info.errors import UserError
@@ -120,4 +120,5 @@ def _row(job, encoder, nats):
     'rate_stderr': 0.0,
     'classifier': codes.settings(job.config).family,
     **codes.label_columns(job, encoder, classifier, nats),
+    **bounded.columns(job, encoder, classifier),
   }
