@@ -30,6 +30,7 @@ COMMANDS = (
   'plots.claims',
   'plots.compare',
   'plots.baselines',
+  'plots.sandwiches',
   'plots.trainings',
   'plots.retained',
   'plots.pages',
