@@ -42,9 +42,10 @@ from vae_info.networks import layers, xla
 tfd = tfp.distributions
 
 # The most in one stack on a CPU. With their gradients and moments they still
-# fit into a core's cache. 12 classifiers of 1,623 classes take 1.5 times as
-# long in one stack as one by one. Those of 50 classes take the same time.
-MOST_WEIGHTS = 400_000
+# fit into a core's cache, and the codes of an epoch need little memory. 12
+# classifiers of 1,623 classes take 1.5 times as long in one stack as one by
+# one.
+MOST_WEIGHTS = 200_000
 LARGE_BATCH = 256  # Codes in a step, once the learning rate has fallen.
 
 # Outputs `[..., B, num_classes]` and labels `[..., B]` -> nats, `[..., B]`.

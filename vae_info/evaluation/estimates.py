@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from vae_info import objectives, randomness, references
+from vae_info.datasets import memory
 from vae_info.networks.protocols import Classifier, Networks
 
 
@@ -75,8 +76,8 @@ def encode(
 
 def encode_at_each(
   models: Sequence[Networks], images: np.ndarray, batch_size: int = 500
-) -> np.ndarray:
-  """`encode` for K models: float32 `[K, N, P]`.
+) -> list[np.ndarray]:
+  """`encode` for each of several models: float32 `[N, P]` each.
 
   If `Model.at_each` made them, the layers that they share are computed once.
   """
@@ -84,11 +85,19 @@ def encode_at_each(
   @tf.function
   def parameters(batch):
     batch = tf.cast(batch, tf.float32)
-    each = [model.encoder.parameters(batch) for model in models]
-    return tf.stack(each, axis=1)  # Images first: batches are joined on axis 0.
+    return [model.encoder.parameters(batch) for model in models]
 
-  together = map_batches(parameters, batch_size, images)
-  return np.ascontiguousarray(together.transpose([1, 0, 2]))
+  # Each model's own array, which is filled in place: whole ones are large.
+  results, first = [], 0
+  for real, [batch] in batches(batch_size, images):
+    each = [part.numpy()[:real] for part in parameters(batch)]
+    if not results:
+      shape = (len(images), each[0].shape[-1])
+      results = [memory.empty(shape, each[0].dtype) for _ in models]
+    for result, part in zip(results, each, strict=True):
+      result[first : first + real] = part
+    first += real
+  return results
 
 
 def make_draw(
@@ -108,7 +117,9 @@ def make_draw(
     given: Further inputs of a classifier, float32 `[N, G]` each. They are
       appended to the codes.
   """
-  parameters, given = tf.constant(parameters), [*map(tf.constant, given)]
+  shared = memory.as_tensor(parameters)
+  parameters = tf.constant(parameters) if shared is None else shared
+  given = [*map(tf.constant, given)]
 
   @tf.function
   def draw(step):
