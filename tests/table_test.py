@@ -13,7 +13,14 @@ from commands import call
 from launch import sweeps
 
 TABLE = pathlib.Path(__file__).parents[1] / 'plots' / 'results.csv'
-NAMES = ('readme', 'curves', 'omniglot_curves', 'baselines', 'figures')
+NAMES = (
+  'readme',
+  'curves',
+  'omniglot_curves',
+  'baselines',
+  'low_rate',
+  'low_rate_clusters',
+)
 
 
 @pytest.fixture(scope='module')
