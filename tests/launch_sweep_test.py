@@ -123,7 +123,7 @@ def test_mnist_row_has_each_family_once_and_is_a_part_of_the_curves():
 def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
   runs = sweeps.SWEEPS['attributes']
   trained = [run for run in runs if run.module == sweeps.TRAIN]
-  assert all(run.evaluation == {'task': 'all'} for run in trained)
+  assert all(run.evaluation['task'] == 'all' for run in trained)
   for dataset, tasks in (
     ('binarized_mnist', datasets.digit_attributes.NAMES + ('digit',)),
     ('omniglot_lake', tuple(datasets.omniglot_lake.NUM_CLASSES)),

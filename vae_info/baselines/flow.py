@@ -16,8 +16,6 @@ local correlations of pixels, so they prefer labels no more than PCA's.
 """
 
 import functools
-import json
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -30,6 +28,7 @@ from vae_info.baselines import (
   flow_learned,
   flow_rows,
   flow_training,
+  parts,
 )
 from vae_info.baselines.flow_codes import Basis
 from vae_info.baselines.flow_decoder import fit_decoder
@@ -37,7 +36,6 @@ from vae_info.baselines.job import Job
 from vae_info.evaluation.classifiers import Examples
 from vae_info.evaluation.refit import distortions
 from vae_info.networks import flow as flows
-from vae_info.runs.paths import write_atomically
 
 DRAWS = 4  # Of v, for each training image; epochs of a fit take turns.
 JACOBIANS = 4_000  # Training images whose Jacobians make the basis.
@@ -68,27 +66,10 @@ def fit(job: Job) -> list[dict]:
   rows = []
   for name, make_rows in variants.items():
     job.signals.check()
-    rows += _kept_or_made(job, name, make_rows)
+    made = parts.kept_or_made(job, name, name, make_rows)
+    rows += [row | {'variant': name} for row in made]
   common = {'step': facts['step'], 'epochs': job.config.epochs}
   return [row | common for row in rows]
-
-
-def _kept_or_made(job, name, make_rows):
-  """The rows of one variant, from their file if there is one."""
-  path = job.run.path / 'parts' / f'{name}.json'
-  try:
-    return json.loads(path.read_text())
-  except (FileNotFoundError, ValueError):
-    pass  # Not made yet, or damaged.
-  started = time.monotonic()
-  rows = make_rows()
-  seconds = time.monotonic() - started
-  for row in rows:
-    row |= {'variant': name, 'train_seconds': round(seconds / len(rows), 1)}
-  path.parent.mkdir(exist_ok=True)
-  write_atomically(path, json.dumps(rows, indent=2) + '\n')
-  print(f'{name}: {len(rows)} rates, {seconds:.0f} s', flush=True)
-  return rows
 
 
 def moments(job: Job, flow: flows.Flow) -> np.ndarray:

@@ -84,15 +84,7 @@ def train(job: Job) -> tuple[flows.Flow, dict]:
     Stopped: A signal was received; the state is saved.
     UserError: A loss is not finite, or the disk is full.
   """
-  config, execution = job.config, loop.Execution()
-  schedule = loop.Schedule(
-    num_examples=len(job.dataset.train.images),
-    batch_size=config.batch_size,
-    epochs=config.epochs,
-    steps=None,
-    seed=config.seed,
-    learning_rate=config.learning_rate,
-  )
+  config, execution, schedule = job.config, loop.Execution(), job.schedule
   with execution.strategy.scope():
     flow = make(config, job.dataset.image_shape, config.precision)
     optimizer = loop.make_optimizer(schedule, flow.trainable_variables)

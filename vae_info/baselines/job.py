@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vae_info import datasets
+from vae_info import datasets, loop
 from vae_info.baselines.config import BaselineConfig
 from vae_info.datasets import Dataset, Split
 from vae_info.runs import Run
@@ -32,6 +32,19 @@ class Job:
   def given(self, split: Split):
     """What is given beside a code or an image, float32 `[N, G]` each."""
     return split.given.get(self.config.task, ())
+
+  @property
+  def schedule(self) -> loop.Schedule:
+    """The schedule of a baseline that is trained."""
+    config = self.config
+    return loop.Schedule(
+      num_examples=len(self.dataset.train.images),
+      batch_size=config.batch_size,
+      epochs=config.epochs,
+      steps=None,
+      seed=config.seed,
+      learning_rate=config.learning_rate,
+    )
 
   @property
   def num_classes(self) -> int:

@@ -185,15 +185,7 @@ def train(job: Job) -> tuple[Network, dict]:
     UserError: A loss is not finite, or the disk is full.
   """
   # What is trained, and for how long.
-  config, execution = job.config, loop.Execution()
-  schedule = loop.Schedule(
-    num_examples=len(job.dataset.train.images),
-    batch_size=config.batch_size,
-    epochs=config.epochs,
-    steps=None,
-    seed=config.seed,
-    learning_rate=config.learning_rate,
-  )
+  config, execution, schedule = job.config, loop.Execution(), job.schedule
   with execution.strategy.scope():
     network = Network(
       config,

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-tfd = tfp.distributions
+from vae_info.networks.images import ImageInContext
 
 
 def grid(height: int, width: int, cell: int) -> tuple[int, int, int]:
@@ -130,7 +130,7 @@ class PixelNetwork(Protocol):
     """Gives the same as `sample_by_full_passes`, maybe faster."""
 
 
-class AutoregressiveImage(tfd.Distribution):
+class AutoregressiveImage(ImageInContext):
   """Binary images drawn symbol by symbol; batch `[B]`, event `[H, W, 1]`."""
 
   def __init__(
@@ -139,9 +139,6 @@ class AutoregressiveImage(tfd.Distribution):
     context: tf.Tensor,
     batch_shape: tf.Tensor | tuple[int, ...],
     image_shape: tuple[int, int, int],
-    validate_args: bool = False,
-    allow_nan_stats: bool = True,
-    name: str = 'AutoregressiveImage',
   ):
     """Makes the distribution of images that a network gives in a context.
 
@@ -150,72 +147,27 @@ class AutoregressiveImage(tfd.Distribution):
       context: `[N, ...]`, where N is the product of `batch_shape`.
       batch_shape: The shape of the codes without their last axis.
       image_shape: (H, W, 1), multiples of the network's cell.
-      validate_args: As in any `tfd.Distribution`.
-      allow_nan_stats: As in any `tfd.Distribution`.
-      name: As in any `tfd.Distribution`.
     """
     parameters = dict(locals())
     self._network = network
-    self._context = context
-    self._codes_shape = batch_shape
-    self._image_shape = image_shape
-    super().__init__(
-      dtype=tf.float32,
-      reparameterization_type=tfd.NOT_REPARAMETERIZED,
-      validate_args=validate_args,
-      allow_nan_stats=allow_nan_stats,
-      parameters=parameters,
-      name=name,
-    )
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
-
-  def _batch_shape(self):
-    return tf.TensorShape(tf.get_static_value(self._codes_shape))
-
-  def _batch_shape_tensor(self):
-    return tf.convert_to_tensor(self._codes_shape, tf.int32)
-
-  def _event_shape(self):
-    return tf.TensorShape(self._image_shape)
-
-  def _event_shape_tensor(self):
-    return tf.constant(self._image_shape, tf.int32)
+    super().__init__(context, batch_shape, image_shape, parameters)
 
   def _log_prob(self, images):
-    shape = tf.broadcast_dynamic_shape(
-      tf.shape(images)[:-3], self._batch_shape_tensor()
-    )
-    images = tf.broadcast_to(
-      images, tf.concat([shape, self._event_shape_tensor()], axis=0)
-    )
-    images = tf.reshape(images, [-1, *self._image_shape])
+    images, shape = self._for_each_code(images)
     symbols = to_symbols(images, self._network.cell)
-    context = self._context
-    if images.shape[0] is None or images.shape[0] != context.shape[0]:
-      # There are S images for each code: repeat the batch of codes S times.
-      context = self._repeat(tf.shape(images)[0] // tf.shape(context)[0])
-    logits = self._network.logits(symbols, context)
+    logits = self._network.logits(symbols, self._context_of(images))
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
       labels=symbols, logits=tf.cast(logits, tf.float32)
     )
     return tf.reshape(-tf.reduce_sum(losses, axis=[1, 2, 3]), shape)
 
-  def _repeat(self, times):
-    """The whole context `times` times, one after the other."""
-    context = self._context
-    return tf.tile(context, [times] + [1] * (len(context.shape) - 1))
-
   def _sample_n(self, n, seed=None):
     height, width, _ = self._image_shape
     cell = self._network.cell
-    context = self._repeat(n)
+    context = self._repeated(n)
     seed = tfp.random.sanitize_seed(seed, salt='AutoregressiveImage')
     uniforms = tf.random.stateless_uniform(
       [context.shape[0], *grid(height, width, cell)], seed
     )
-    images = to_images(self._network.sample(context, uniforms), cell)
-    shape = [[n], self._batch_shape_tensor(), self._event_shape_tensor()]
-    return tf.reshape(images, tf.concat(shape, axis=0))
+    drawn = self._network.sample(context, uniforms)
+    return self._in_shape(to_images(drawn, cell), n)

@@ -30,6 +30,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from vae_info.networks.images import ImageDistribution
+
 tfd = tfp.distributions
 
 
@@ -117,56 +119,40 @@ class Moves:
     return tf.reshape(moved, [*self.sources.shape, -1])
 
 
-class TransformedImage(tfd.Distribution):
-  """A mixture of transformed Bernoulli images; event `[H, W, 1]`."""
+class MovedImage(ImageDistribution):
+  """A mixture of moved versions of one map of logits; event `[H, W, 1]`.
+
+  A subclass says how likely an image is under each version.
+  """
 
   def __init__(
     self,
     logits: tf.Tensor,
-    moves: Moves,
+    sources: np.ndarray,
     weights: tf.Tensor,
     background: tf.Tensor,
-    name: str = 'TransformedImage',
+    parameters: dict,
   ):
     """Makes the mixture.
 
     Args:
       logits: The map, `[..., H, W, 1]`; the batch is `[...]`.
-      moves: T transformations of H W pixels.
+      sources: Where the pixels of T versions come from, int32 `[T, H W]`; see
+        `Grid`.
       weights: Logits of w, `[T]`, or `[..., T]` with other weights for each
         member of the batch.
       background: The logit of pixels from outside, `[1]`, or `[..., 1]`.
-      name: As in any `tfd.Distribution`.
+      parameters: The arguments of the subclass, by name.
     """
-    parameters = dict(locals())
     self._logits = logits
-    self._moves = moves
+    self._sources = sources
     self._weights = weights
     self._background = background
-    super().__init__(
-      dtype=tf.float32,
-      reparameterization_type=tfd.NOT_REPARAMETERIZED,
-      validate_args=False,
-      allow_nan_stats=True,
-      parameters=parameters,
-      name=name,
-    )
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
+    batch, image = tf.shape(logits)[:-3], tuple(logits.shape[-3:])
+    super().__init__(batch, image, parameters)
 
   def _batch_shape(self):
     return self._logits.shape[:-3]
-
-  def _batch_shape_tensor(self):
-    return tf.shape(self._logits)[:-3]
-
-  def _event_shape(self):
-    return self._logits.shape[-3:]
-
-  def _event_shape_tensor(self):
-    return tf.shape(self._logits)[-3:]
 
   def transformation(self, images: tf.Tensor) -> tfd.Distribution:
     """Which transformation each image took, given the image and its code.
@@ -179,11 +165,64 @@ class TransformedImage(tfd.Distribution):
     """
     return tfd.Categorical(logits=self._joint(images))
 
+  def _joint(self, images):
+    """log w_t d_t(x|z), `[..., T]`."""
+    raise NotImplementedError
+
   def _log_prob(self, images):
     return tf.reduce_logsumexp(self._joint(images), axis=-1)
 
+  def _weighted(self, each, shape):
+    """log d_t(x|z), `[T, N]` -> log w_t d_t(x|z), `[..., T]`."""
+    each = tf.reshape(tf.transpose(each), tf.concat([shape, [-1]], axis=0))
+    return each + tf.nn.log_softmax(self._weights)
+
+  def _padded(self):
+    """The logits and, at the end, the background: `[..., P + 1]`."""
+    batch = self._batch_shape_tensor()
+    logits = tf.reshape(self._logits, tf.concat([batch, [self._pixels]], 0))
+    background = tf.broadcast_to(self._background, tf.concat([batch, [1]], 0))
+    return tf.concat([logits, background], axis=-1)
+
+  def _draw_versions(self, n, seed):
+    """Draws a version for each image: its logits, `[n ..., P]`."""
+    batch = self._batch_shape_tensor()
+    weights = tf.broadcast_to(
+      self._weights, tf.concat([batch, [len(self._sources)]], axis=0)
+    )
+    drawn = tfd.Categorical(logits=weights).sample(n, seed=seed)
+    whole = tf.concat([[n], batch, [self._pixels + 1]], axis=0)
+    padded = tf.broadcast_to(self._padded(), whole)
+    return tf.gather(
+      tf.reshape(padded, [-1, self._pixels + 1]),
+      tf.gather(self._sources, tf.reshape(drawn, [-1])),
+      batch_dims=1,
+    )
+
+
+class TransformedImage(MovedImage):
+  """A mixture of transformed Bernoulli images; event `[H, W, 1]`."""
+
+  def __init__(
+    self,
+    logits: tf.Tensor,
+    moves: Moves,
+    weights: tf.Tensor,
+    background: tf.Tensor,
+  ):
+    """Makes the mixture.
+
+    Args:
+      logits: As in `MovedImage`.
+      moves: T transformations of H W pixels.
+      weights: As in `MovedImage`.
+      background: As in `MovedImage`.
+    """
+    parameters = dict(locals())
+    self._moves = moves
+    super().__init__(logits, moves.sources, weights, background, parameters)
+
   def _joint(self, images):
-    """log w_t d_t(x|z), `[..., T]`."""
     shape = tf.broadcast_dynamic_shape(
       tf.shape(images)[:-3], self._batch_shape_tensor()
     )
@@ -203,50 +242,18 @@ class TransformedImage(tfd.Distribution):
     # 3. The background explains all other pixels.
     ones += background * tf.reduce_sum(images, axis=0)
     norms += self._pixels * tf.nn.softplus(background)
-    each = tf.reshape(
-      tf.transpose(ones - norms), tf.concat([shape, [-1]], axis=0)
-    )
-    return each + tf.nn.log_softmax(self._weights)
-
-  @property
-  def _pixels(self):
-    return math.prod(self._logits.shape[-3:])
-
-  def _padded(self):
-    """The logits and, at the end, the background: `[..., P + 1]`."""
-    shape = tf.concat([self._batch_shape_tensor(), [self._pixels]], axis=0)
-    ones = tf.concat([self._batch_shape_tensor(), [1]], axis=0)
-    background = tf.broadcast_to(self._background, ones)
-    return tf.concat([tf.reshape(self._logits, shape), background], axis=-1)
+    return self._weighted(ones - norms, shape)
 
   def _sample_n(self, n, seed=None):
     seeds = tfp.random.split_seed(seed, salt='TransformedImage')
-    batch = self._batch_shape_tensor()
-    total = [len(self._moves.sources)]
-    weights = tf.broadcast_to(self._weights, tf.concat([batch, total], 0))
-    drawn = tfd.Categorical(logits=weights).sample(n, seed=seeds[0])
-    sources = tf.gather(self._moves.sources, drawn)
-    shape = tf.concat([[n], batch], axis=0)
-    logits = tf.gather(
-      tf.reshape(
-        tf.broadcast_to(
-          self._padded(), tf.concat([shape, [self._pixels + 1]], axis=0)
-        ),
-        [-1, self._pixels + 1],
-      ),
-      tf.reshape(sources, [-1, self._pixels]),
-      batch_dims=1,
-    )
+    logits = self._draw_versions(n, seeds[0])
     pixels = tfd.Bernoulli(logits=logits, dtype=tf.float32).sample(
       seed=seeds[1]
     )
-    whole = tf.concat([shape, self._event_shape_tensor()], axis=0)
-    return tf.reshape(pixels, whole)
+    return self._in_shape(pixels, n)
 
   def _mean(self):
     weights = tf.nn.softmax(self._weights)
-    versions = tf.gather(
-      tf.sigmoid(self._padded()), self._moves.sources, axis=-1
-    )
+    versions = tf.gather(tf.sigmoid(self._padded()), self._sources, axis=-1)
     mean = tf.reduce_sum(weights[..., None] * versions, axis=-2)
     return tf.reshape(mean, tf.shape(self._logits))

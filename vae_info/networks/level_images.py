@@ -2,13 +2,11 @@
 
 from typing import Protocol
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info.networks import logistics
-
-tfd = tfp.distributions
+from vae_info.networks.images import ImageInContext
 
 
 class PixelNetwork(Protocol):
@@ -23,40 +21,11 @@ class PixelNetwork(Protocol):
     """
 
 
-class _LevelImage(tfd.Distribution):
+class _LevelImage(ImageInContext):
   """8-bit images; batch `[..., B]`, event `[H, W, C]`.
 
   A subclass says what its mixtures are, and how they are drawn from.
   """
-
-  def __init__(self, context, batch_shape, image_shape, parameters):
-    self._context = context
-    self._codes_shape = batch_shape
-    self._image_shape = image_shape
-    super().__init__(
-      dtype=tf.float32,
-      reparameterization_type=tfd.NOT_REPARAMETERIZED,
-      validate_args=False,
-      allow_nan_stats=True,
-      parameters=parameters,
-      name=type(self).__name__,
-    )
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
-
-  def _batch_shape(self):
-    return tf.TensorShape(tf.get_static_value(self._codes_shape))
-
-  def _batch_shape_tensor(self):
-    return tf.convert_to_tensor(self._codes_shape, tf.int32)
-
-  def _event_shape(self):
-    return tf.TensorShape(self._image_shape)
-
-  def _event_shape_tensor(self):
-    return tf.constant(self._image_shape, tf.int32)
 
   def _mixtures(self, images, context):
     raise NotImplementedError
@@ -66,31 +35,19 @@ class _LevelImage(tfd.Distribution):
 
   def _log_prob(self, images):
     # 1. An image for each code, in one batch.
-    batch, event = self._batch_shape_tensor(), self._event_shape_tensor()
-    shape = tf.broadcast_dynamic_shape(tf.shape(images)[:-3], batch)
-    images = tf.broadcast_to(images, tf.concat([shape, event], axis=0))
-    images = tf.reshape(images, [-1, *self._image_shape])
-    context = self._context
-    if images.shape[0] is None or images.shape[0] != context.shape[0]:
-      # There are S images for each code: repeat the batch of codes S times.
-      context = _repeated(context, tf.shape(images)[0] // tf.shape(context)[0])
+    images, shape = self._for_each_code(images)
     # 2. The log-probability of each pixel, summed over an image.
     height, width, channels = self._image_shape
     pixels = logistics.log_prob(
-      self._mixtures(images, context), tf.reshape(images, [-1, channels])
+      self._mixtures(images, self._context_of(images)),
+      tf.reshape(images, [-1, channels]),
     )
     each = tf.reduce_sum(tf.reshape(pixels, [-1, height * width]), axis=-1)
     return tf.reshape(each, shape)
 
   def _sample_n(self, n, seed=None):
     seed = tfp.random.sanitize_seed(seed, salt=type(self).__name__)
-    pixels = self._draw(_repeated(self._context, n), seed)
-    return self._in_shape(pixels, n)
-
-  def _in_shape(self, pixels, n):
-    """Values of pixels -> `[n, ..., B, H, W, C]`."""
-    shape = [[n], self._batch_shape_tensor(), self._event_shape_tensor()]
-    return tf.reshape(pixels, tf.concat(shape, axis=0))
+    return self._in_shape(self._draw(self._repeated(n), seed), n)
 
 
 class LevelImage(_LevelImage):
@@ -176,10 +133,3 @@ class AutoregressiveLevelImage(_LevelImage):
       (0, tf.zeros([count, size, channels])),
     )
     return images
-
-
-def _repeated(values, times):
-  """The whole of `[N, ...]` several times, one after the other."""
-  if isinstance(times, int | np.integer) and times == 1:
-    return values
-  return tf.tile(values, [times] + [1] * (len(values.shape) - 1))

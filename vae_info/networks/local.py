@@ -20,15 +20,13 @@ A small convolutional network computes g and h. They are the same for all t.
 [1]: Xi Chen et al. Variational Lossy Autoencoder. _ICLR_, 2017.
 """
 
-import math
-
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info.networks import layers
+from vae_info.networks.invariant import MovedImage
 
-tfd = tfp.distributions
 silu = tf.nn.silu
 
 REACH = 2  # Pixels that a window reaches up, left and right.
@@ -113,7 +111,7 @@ class Windows(tf.Module):
     return tf.cast(tf.transpose(pixels, [2, 0, 1])[..., None], tf.float32)
 
 
-class LocalImage(tfd.Distribution):
+class LocalImage(MovedImage):
   """A mixture of moved maps whose pixels see windows; event `[H, W, 1]`."""
 
   def __init__(
@@ -123,64 +121,25 @@ class LocalImage(tfd.Distribution):
     sources: np.ndarray,
     weights: tf.Tensor,
     background: tf.Tensor,
-    name: str = 'LocalImage',
   ):
     """Makes the mixture.
 
     Args:
-      logits: m, `[..., H, W, 1]`; the batch is `[...]`.
+      logits: As in `MovedImage`.
       windows: Computes h and g.
-      sources: Where the pixels of T moved maps come from, int32 `[T, H W]`;
-        see `invariant.Grid`.
-      weights: Logits of w, `[T]`, or `[..., T]`.
-      background: The logit of pixels from outside, `[1]`, or `[..., 1]`.
-      name: As in any `tfd.Distribution`.
+      sources: As in `MovedImage`.
+      weights: As in `MovedImage`.
+      background: As in `MovedImage`.
     """
     parameters = dict(locals())
-    self._logits = logits
     self._windows = windows
-    self._sources = sources
-    self._weights = weights
-    self._background = background
-    super().__init__(
-      dtype=tf.float32,
-      reparameterization_type=tfd.NOT_REPARAMETERIZED,
-      validate_args=False,
-      allow_nan_stats=True,
-      parameters=parameters,
-      name=name,
-    )
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
-
-  def _batch_shape(self):
-    return self._logits.shape[:-3]
-
-  def _batch_shape_tensor(self):
-    return tf.shape(self._logits)[:-3]
-
-  def _event_shape(self):
-    return self._logits.shape[-3:]
-
-  def _event_shape_tensor(self):
-    return tf.shape(self._logits)[-3:]
-
-  def _log_prob(self, images):
-    return tf.reduce_logsumexp(self._joint(images), axis=-1)
+    super().__init__(logits, sources, weights, background, parameters)
 
   def _joint(self, images):
-    """log w_t d_t(x|z), `[..., T]`."""
-    shape = tf.broadcast_dynamic_shape(
-      tf.shape(images)[:-3], self._batch_shape_tensor()
-    )
-    event = self._event_shape_tensor()
-    whole = tf.concat([shape, event], axis=0)
-    images = tf.broadcast_to(images, whole)
-    images = tf.reshape(images, tf.concat([[-1], event], axis=0))
-    images = tf.ensure_shape(images, [None, *self._logits.shape[-3:]])
+    images, shape = self._for_each_code(images)
+    images = tf.ensure_shape(images, [None, *self._image_shape])
     near = self._windows(images)
+    whole = tf.concat([shape, self._event_shape_tensor()], axis=0)
     # Pixels first, so that a gather moves whole rows.
     x, h, g, logits = (
       tf.transpose(tf.reshape(part, [-1, self._pixels]))
@@ -196,43 +155,14 @@ class LocalImage(tfd.Distribution):
     moved = tf.gather(padded, self._sources)  # [T, P, N]
     moved = (1.0 + h) * moved + g
     each = tf.reduce_sum(x * moved - tf.nn.softplus(moved), axis=1)
-    each = tf.reshape(tf.transpose(each), tf.concat([shape, [-1]], axis=0))
-    return each + tf.nn.log_softmax(self._weights)
-
-  @property
-  def _pixels(self):
-    return math.prod(self._logits.shape[-3:])
+    return self._weighted(each, shape)
 
   def _sample_n(self, n, seed=None):
     seeds = tfp.random.split_seed(seed, salt='LocalImage')
-    batch = self._batch_shape_tensor()
-    weights = tf.broadcast_to(
-      self._weights, tf.concat([batch, [len(self._sources)]], axis=0)
-    )
-    drawn = tfd.Categorical(logits=weights).sample(n, seed=seeds[0])
     # 1. The map of each image, moved.
-    padded = tf.concat(
-      [
-        tf.reshape(self._logits, tf.concat([batch, [self._pixels]], axis=0)),
-        tf.broadcast_to(self._background, tf.concat([batch, [1]], axis=0)),
-      ],
-      axis=-1,
-    )
-    shape = tf.concat([[n], batch], axis=0)
-    padded = tf.broadcast_to(
-      padded, tf.concat([shape, [self._pixels + 1]], axis=0)
-    )
-    sources = tf.gather(self._sources, tf.reshape(drawn, [-1]))
-    height, width = self._logits.shape[-3:-1]
-    moved = tf.reshape(
-      tf.gather(
-        tf.reshape(padded, [-1, self._pixels + 1]), sources, batch_dims=1
-      ),
-      [-1, height, width],
-    )
+    height, width, _ = self._image_shape
+    moved = self._draw_versions(n, seeds[0])
+    moved = tf.reshape(moved, [-1, height, width])
     # 2. Its pixels, one after the other.
     uniforms = tf.random.stateless_uniform(tf.shape(moved), seeds[1])
-    images = self._windows.sample(moved, uniforms)
-    return tf.reshape(
-      images, tf.concat([shape, self._event_shape_tensor()], axis=0)
-    )
+    return self._in_shape(self._windows.sample(moved, uniforms), n)
