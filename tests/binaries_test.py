@@ -357,7 +357,7 @@ def test_help_tells_every_flag_in_a_sentence(module):
 
 @pytest.mark.slow
 def test_the_network_in_the_readme_trains(tmp_path, digits, monkeypatch):
-  text = (ROOT / 'README.md').read_text()
+  text = (ROOT / 'vae_info/networks/README.md').read_text()
   code = re.search(r'```python\n# my_networks.py\n(.*?)```', text, re.DOTALL)
   (tmp_path / 'my_networks.py').write_text(code.group(1))
   flags = re.search(r'--\w+=my_networks:\w+', text).group()

@@ -313,24 +313,28 @@ def many_steps(
       f'got {batch_size}'
     )
   if execution.jit_compile:
-    step = tf.function(step, jit_compile=True)
+    step = tf.function(step, jit_compile=True, autograph=False)
 
   @tf.function(
     input_signature=[
       tf.TensorSpec([], tf.int32),
       tf.TensorSpec([None, batch_size], tf.int32),
-    ]
+    ],
+    autograph=False,  # It would read the source of every network.
   )
   def steps(first, indices):
     count = tf.shape(indices)[0]
-    arrays = {name: tf.TensorArray(tf.float32, count) for name in names}
-    for i in tf.range(count):
+    arrays = [tf.TensorArray(tf.float32, count) for _ in names]
+
+    def take(i, arrays):
       scalars = strategy.run(step, args=(first + i, indices[i]))
-      arrays = {
-        name: arrays[name].write(i, strategy.reduce(MEAN, scalars[name], None))
-        for name in names
-      }
-    return {name: array.stack() for name, array in arrays.items()}
+      means = [strategy.reduce(MEAN, scalars[name], None) for name in names]
+      written = zip(arrays, means, strict=True)
+      return i + 1, [array.write(i, mean) for array, mean in written]
+
+    _, arrays = tf.while_loop(lambda i, _: i < count, take, (0, arrays))
+    stacked = [array.stack() for array in arrays]
+    return dict(zip(names, stacked, strict=True))
 
   return steps
 

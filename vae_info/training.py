@@ -345,7 +345,7 @@ def make_validation(
   size, count = config.batch_size, max(1, len(images) // config.batch_size)
   forward = _make_forward(fixed, model, tf.constant(images), shares=1)
 
-  @tf.function
+  @tf.function(autograph=False)
   def loss(batch):
     indices = tf.range(batch * size, (batch + 1) * size) % len(images)
     rates, distortions, betas = forward(batch, indices, 0)
@@ -401,7 +401,7 @@ def _make_forward(
     # 1. Images, and the networks at their betas.
     batch = tf.gather(images, part(indices, share))
     batch, seen = _two_views(config, step, batch, share, shares)
-    networks, log_betas = model, tf.zeros([len(batch)])
+    networks, log_betas = model, tf.zeros(tf.shape(batch)[:1])
     if config.beta_range:
       log_betas = part(_draw_log_betas(config, model, step), share)
       distinct = model.betas_in_a_batch or config.batch_size

@@ -108,7 +108,7 @@ def of_network(job: Job, network) -> dict:
 def _outputs(network, images):
   """The last hidden layer `[N, units]`, and ln c(y|x) `[N, num_classes]`."""
 
-  @tf.function
+  @tf.function(autograph=False)
   def both(batch):
     batch = tf.cast(batch, tf.float32)
     log_probs = tf.nn.log_softmax(network.logits(batch))

@@ -93,7 +93,7 @@ def moments(
     batch_size: Images at once.
   """
 
-  @tf.function
+  @tf.function(autograph=False)
   def pulled(values, number):
     codes = tf.stop_gradient(bijector.forward(values))
     key = randomness.stateless_seed(seed, 'directions', number)
@@ -130,7 +130,7 @@ def project(
     seeds: A stateless seed for each draw.
   """
 
-  @tf.function
+  @tf.function(autograph=False)
   def codes(batch, seed, number):
     key = tf.random.fold_in(seed, number[0])
     values = flows.dequantize(tf.cast(batch, tf.float32), sigma, key)

@@ -53,7 +53,7 @@ def negative_log_likelihoods(
 ) -> np.ndarray:
   """The NLL of each image, nats, with one draw of noise: float64 `[N]`."""
 
-  @tf.function
+  @tf.function(autograph=False)
   def of_batch(batch, numbers):
     batch = tf.cast(batch, tf.float32)
     key = randomness.stateless_seed(seed, 'evaluation noise', numbers[0])

@@ -80,7 +80,9 @@ def losses_and_hits(
 ) -> tuple[np.ndarray, np.ndarray]:
   """C of each image in nats, and whether its label is predicted, `[N]` each."""
   inputs = _inputs(numbers, job.given(split))
-  logits = estimates.map_batches(tf.function(classifier.logits), 500, inputs)
+  logits = estimates.map_batches(
+    tf.function(classifier.logits, autograph=False), 500, inputs
+  )
   labels = job.labels(split)
   hits = logits.argmax(axis=1) == labels
   losses = classifiers.cross_entropy(tf.constant(logits), tf.constant(labels))

@@ -160,7 +160,7 @@ def label_distortions_and_hits(
     prediction, float64 `[N]`.
   """
 
-  @tf.function
+  @tf.function(autograph=False)
   def both(images, labels, *given):
     logits = network.logits(tf.cast(images, tf.float32), given=given)
     classes = tfd.Categorical(logits=logits)

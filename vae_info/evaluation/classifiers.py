@@ -260,7 +260,7 @@ def _make_epoch(classifier, moments, losses_of):
 
   # The whole epoch is one XLA program. At this size, starting an operation
   # takes longer than its arithmetic.
-  @tf.function(jit_compile=xla.compiles_here())
+  @tf.function(jit_compile=xla.compiles_here(), autograph=False)
   def epoch(codes, labels, order, rate, first):
     steps, size = order.shape
     order = tf.reshape(order, [-1])
@@ -377,7 +377,7 @@ def _fit_stack(classifiers, examples, settings, title, after_epoch):
 
   # In one graph, what the draws have in common is computed once. For the points
   # of one run this is the noise, most of the work.
-  @tf.function
+  @tf.function(autograph=False)
   def draw(epoch):
     return tf.stack([each.draw(epoch) for each in examples])
 

@@ -82,7 +82,7 @@ def encode_at_each(
   If `Model.at_each` made them, the layers that they share are computed once.
   """
 
-  @tf.function
+  @tf.function(autograph=False)
   def parameters(batch):
     batch = tf.cast(batch, tf.float32)
     return [model.encoder.parameters(batch) for model in models]
@@ -121,7 +121,7 @@ def make_draw(
   parameters = tf.constant(parameters) if shared is None else shared
   given = [*map(tf.constant, given)]
 
-  @tf.function
+  @tf.function(autograph=False)
   def draw(step):
     encoding = model.encoder.distribution(parameters)
     codes = encoding.sample(seed=randomness.stateless_seed(seed, purpose, step))
@@ -195,7 +195,7 @@ def rates_and_distortions(
   """
   model = codes.model
 
-  @tf.function
+  @tf.function(autograph=False)
   def both(codes, parameters, images):
     encoding = model.encoder.distribution(parameters)
     images = tf.cast(images, tf.float32)
@@ -226,7 +226,7 @@ def label_distortions_and_hits(
     (label distortions, shares), float64 `[N]` each.
   """
 
-  @tf.function
+  @tf.function(autograph=False)
   def both(codes, labels, *given):
     classes = classifier(tf.concat([codes, *given], axis=-1))
     hits = tf.cast(tf.equal(classes.mode(), labels), tf.float32)

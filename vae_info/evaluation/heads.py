@@ -169,7 +169,7 @@ def label_distortions_and_hits(
   """
   network = next(iter(heads.values())).network
 
-  @tf.function
+  @tf.function(autograph=False)
   def all_of_them(codes, labels):
     logits = network.logits(codes)
     values = []

@@ -20,6 +20,7 @@ compression. NeurIPS workshop on Bayesian Deep Learning, 2018.
 
 import dataclasses
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -128,15 +129,15 @@ def measure(
   """
   blind = tf.constant(np.log(shares) - np.log1p(-shares))
 
-  @tf.function
+  @tf.function(autograph=False)
   def of_batch(codes, images):
     batch = tf.cast(images, tf.float32)
-    pixels = decoder.pixels(codes, tf.fill([len(codes)], kind))
+    pixels = decoder.pixels(codes, tf.fill(tf.shape(codes)[:1], kind))
     # log d(x_i|z) - log q(x_i) of two Bernoullis, q with the logits `blind`.
     gains = pixels.log_prob(batch) - (
       blind * batch - tf.math.softplus(tf.broadcast_to(blind, batch.shape))
     )
-    return tf.reshape(gains, [len(gains), -1])
+    return tf.reshape(gains, [-1, math.prod(gains.shape[1:])])
 
   gains = codes.mean(of_batch, images)
   return Known(gains.sum(axis=0), gains.mean(axis=1).reshape(images.shape[1:]))

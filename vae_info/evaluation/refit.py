@@ -138,9 +138,9 @@ def distortions(
     kind: The number of the codes' kind.
   """
 
-  @tf.function
+  @tf.function(autograph=False)
   def of_batch(codes, images):
-    likelihood = decoder(codes, tf.fill([len(codes)], kind))
+    likelihood = decoder(codes, tf.fill(tf.shape(codes)[:1], kind))
     return objectives.distortion(tf.cast(images, tf.float32), likelihood)
 
   values = estimates.map_batches(of_batch, 500, codes, images)

@@ -71,7 +71,7 @@ def encode(
   whole = encoder.distribution(tf.constant(parameters))
   base = whole.sample(seed=randomness.stateless_seed(seed, purpose, 0))
 
-  @tf.function
+  @tf.function(autograph=False)
   def push(base, parameters):
     codes, change = base, 0.0
     if flow is not None:

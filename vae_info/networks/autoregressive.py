@@ -100,7 +100,6 @@ def sample_by_full_passes(
     here = tf.one_hot(position, size, dtype=tf.int32)
     return position + 1, symbols + drawn[:, None] * here
 
-  # Not a `for` of AutoGraph, which calls through a distribution do not reach.
   _, symbols = tf.while_loop(
     lambda position, _: position < size,
     step,

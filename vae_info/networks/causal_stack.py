@@ -138,7 +138,7 @@ class CausalStack(tf.Module):
       return self._compiled_sample(context, uniforms)
     return self._sample(context, uniforms)
 
-  @tf.function(jit_compile=True)
+  @tf.function(jit_compile=True, autograph=False)
   def _compiled_sample(self, context, uniforms):
     return self._sample(context, uniforms)
 

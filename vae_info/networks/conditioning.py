@@ -220,7 +220,7 @@ def _at_each_block(network):
   )
   if condition is None or len(condition.features.shape) == 1:
     return None, 0
-  size = len(condition.features)
+  size = condition.features.shape[0]
   block = size // condition.distinct
   networks = [
     bind(network, Condition(condition.features[first]))

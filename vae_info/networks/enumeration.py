@@ -10,6 +10,7 @@ Each class is decoded once. Three kinds of likelihood d(x|k):
   more than `MOST` pairs are allowed.
 """
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -72,14 +73,15 @@ def _of_likelihoods(decoder, likelihoods, images, num_classes):
   if _is_bernoulli(likelihoods[0]):
     logits = [d.distribution.logits_parameter() for d in likelihoods]
     return _bernoulli(tf.concat(logits, axis=0), images)
-  pairs = num_classes * len(images)
+  count = images.shape[0]
+  pairs = num_classes * count
   if pairs > MOST:
     raise UserError(
-      f'{num_classes} classes of {len(images)} images are {pairs} images to '
+      f'{num_classes} classes of {count} images are {pairs} images to '
       f'decode in a step, and {type(decoder).__name__} allows {MOST} at most; '
       'a smaller --latent_size or --batch_size helps'
     )
-  codes = tf.repeat(tf.eye(num_classes)[:, None], len(images), axis=1)
+  codes = tf.repeat(tf.eye(num_classes)[:, None], count, axis=1)
   return tf.transpose(decoder(codes).log_prob(images))
 
 
@@ -91,7 +93,7 @@ def _is_bernoulli(likelihood):
 
 def _bernoulli(logits, images):
   """Independent pixels: logits `[K, H, W, C]`, images `[B, H, W, C]`."""
-  logits = tf.reshape(logits, [len(logits), -1])
-  pixels = tf.reshape(images, [len(images), -1])
+  size = math.prod(logits.shape[1:])
+  logits, pixels = (tf.reshape(x, [-1, size]) for x in (logits, images))
   constants = tf.reduce_sum(tf.math.softplus(logits), axis=1)
   return tf.matmul(pixels, logits, transpose_b=True) - constants

@@ -56,7 +56,8 @@ class Writer:
         for name, values in _pictures(
           model, shown, randomness.stateless_seed(seed, 'pictures', step)
         ).items()
-      }
+      },
+      autograph=False,
     )
 
   def add(self, step: int, scalars: Mapping[str, float]) -> None:
