@@ -20,6 +20,7 @@ METHODS = {
     'decoder',
     'marginal',
     'beta',
+    'epochs',
     *NUMBERS,
     *(f'{name}_stderr' for name in NUMBERS),
     'label_accuracy',
@@ -27,13 +28,13 @@ METHODS = {
   )
 }
 HEAD = """\
-| encoder, decoder, marginal | task | β | R | D | D + R | C | accuracy | seconds |
-|---|---|---|---|---|---|---|---|---|"""  # noqa: E501
+| encoder, decoder, marginal | task | β | epochs | R | D | D + R | C | accuracy | seconds |
+|---|---|---|---|---|---|---|---|---|---|"""  # noqa: E501
 
 
 def line(row: Row) -> str:
   """A row of the table, as Markdown: nats and percent, with standard errors."""
-  cells = [' '.join(row.family), row.task, f'{row.beta:g}']
+  cells = [' '.join(row.family), row.task, f'{row.beta:g}', f'{row.epochs:g}']
   cells += [
     f'{row.number(name):.3f} ± {row.number(f"{name}_stderr"):.3f}'
     for name in NUMBERS

@@ -396,7 +396,7 @@ class LinearEncoder(tf.Module):
     self.dense = make.dense(size, 2 * config.latent_size, 0.3)
 
   def parameters(self, images):
-    return self.dense(tf.reshape(images, [len(images), -1]))
+    return self.dense(tf.reshape(images, [images.shape[0], -1]))
 
   def distribution(self, parameters):
     mean, log_scale = tf.split(parameters, 2, axis=-1)

@@ -20,6 +20,8 @@ NAMES = (
   'baselines',
   'low_rate',
   'low_rate_clusters',
+  'attributes',
+  'flows',
 )
 
 
