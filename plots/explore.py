@@ -64,7 +64,7 @@ NAMES = {method: name for method, (name, _) in BASELINES.items()} | TICKS
 BASELINE_COLOURS = {
   **{name: line['color'] for name, line in BASELINES.values()},
   **{name: LINES[method][1]['color'] for method, name in TICKS.items()},
-  **{name: style.GREY for name, _ in FLOWS.values()},
+  **{name: style.GREY for name, *_ in FLOWS.values()},
   'random discard': style.BLACK,
 }
 FLOW_DASHES = ([1, 0], [6, 3], [2, 2], [6, 2, 2, 2])  # In the order of FLOWS.
@@ -327,7 +327,7 @@ def _baselines(alt, across, up, ticks: Sequence[str]) -> list:
       .encode(
         x=across, y=up, color=colour, order='rate:Q', tooltip=_tooltip(alt)
       )
-      for (name, _), dashes in zip(FLOWS.values(), FLOW_DASHES, strict=True)
+      for (name, *_), dashes in zip(FLOWS.values(), FLOW_DASHES, strict=True)
     ),
   ]
   layers.append(

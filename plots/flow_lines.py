@@ -8,17 +8,16 @@ from matplotlib.lines import Line2D
 from plots import style
 from plots.table import Row, column
 
-# Variant -> its name in the key, and its dashes.
-FLOWS: dict[str, tuple[str, Any]] = {
-  'all': ('flow, all dimensions', '-'),
-  'coarse': ('flow, coarse dimensions', (0, (5, 1.5))),
-  'untrained': ('flow, untrained', (0, (1, 1.2))),
-  'learned': ('flow, learned noise', (0, (5, 1.2, 1, 1.2))),
+# Variant -> its name in the key, its dashes and its marker.
+FLOWS: dict[str, tuple[str, Any, str]] = {
+  'all': ('flow, all dimensions', '-', 'x'),
+  'coarse': ('flow, coarse dimensions', (0, (5, 1.5)), '+'),
+  'untrained': ('flow, untrained', (0, (1, 1.2)), 'd'),
+  'learned': ('flow, learned noise', (0, (5, 1.2, 1, 1.2)), '*'),
 }
 LINE: style.Keywords = {
   'color': style.GREY,
   'linewidth': 1.1,
-  'marker': 'x',
   'markersize': 2.6,
   'zorder': 2.5,
 }
@@ -36,17 +35,20 @@ def variants(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def draw(axes, rows: Sequence[Row], x: str, y: str) -> None:
   """Draws column `y` against column `x`, a line for each variant."""
   for variant, group in variants(rows).items():
-    _, dashes = FLOWS.get(variant, (variant, '-'))
+    _, *look = _look(variant)
     places = column(group, x), column(group, y)
-    axes.plot(*places, label=f'flow {variant}', linestyle=dashes, **LINE)
+    axes.plot(*places, label=f'flow {variant}', **_styled(*look))
 
 
 def key(rows: Sequence[Row]) -> list[Line2D]:
   """The entries of a key for the flows in `rows`."""
-  looks = [
-    FLOWS.get(variant, (f'flow, {variant}', '-')) for variant in variants(rows)
-  ]
-  return [
-    Line2D([], [], label=name, linestyle=dashes, **LINE)
-    for name, dashes in looks
-  ]
+  looks = [_look(variant) for variant in variants(rows)]
+  return [Line2D([], [], label=name, **_styled(*look)) for name, *look in looks]
+
+
+def _look(variant):
+  return FLOWS.get(variant, (f'flow, {variant}', '-', 'x'))
+
+
+def _styled(dashes, marker) -> style.Keywords:
+  return {**LINE, 'linestyle': dashes, 'marker': marker}

@@ -100,6 +100,7 @@ class Row:
   label_information_upper_stderr: float | None = None
   pixel_information: float | None = None
   pixel_information_stderr: float | None = None
+  rate_variational: float | None = None
   split: str = 'test'
   augmentation: str = ''
   variant: str = ''

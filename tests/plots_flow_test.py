@@ -4,7 +4,14 @@ import numpy as np
 import plots_table
 import pytest
 
-from plots import explore, flow_lines, label_distortion, rate_distortion, table
+from plots import (
+  explore,
+  flow_lines,
+  flows,
+  label_distortion,
+  rate_distortion,
+  table,
+)
 
 RATES = (2.0, 12.0, 6.0)
 
@@ -79,3 +86,14 @@ def test_the_explorer_names_the_variant(rows):
   record = explore.record(row, 'MNIST digit')
   assert record['line'] == record['family'] == 'flow, untrained'
   assert len(explore.FLOW_DASHES) == len(flow_lines.FLOWS)
+
+
+def test_the_table_interpolates_c_of_each_variant_and_of_models(rows):
+  chosen = [row for row in rows if row.task == 'digit']
+  text = flows.lines(chosen)
+  cells = {line.split(' | ')[0]: line.split(' | ')[1:] for line in text}
+  # 2.3 - 0.1 R, and 0.01 more; no variant has a rate of 16 nats.
+  assert cells['| flow, untrained'][:3] == ['1.900', '1.500', '–']
+  assert cells['| flow, all dimensions'][1] == '1.510'
+  assert any('β-VAE' in name for name in cells)
+  assert flows.lines([row for row in chosen if row.method != 'flow']) == []
