@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 
-from launch import engines, jobs, states, sweeps
+from launch import engines, jobs, states
 from launch.display import Display
+from launch.entries import TRAIN, Entry
 from launch.jobs import Job, Outcome
-from launch.sweeps import Entry
 from vae_info.errors import Stopped
 from vae_info.runs import Run, rows
 from vae_info.runs.paths import is_remote, open_path
@@ -100,7 +100,7 @@ def make_job(entry: Entry, extra: Sequence[str], options: Options) -> Job:
     | {name: folder for name, folder in folders.items() if folder is not None}
   )
   train = ['-m', entry.module, *shared, *_words(entry.flags)]
-  training = entry.module == sweeps.TRAIN
+  training = entry.module == TRAIN
   if training:
     if options.tpus_per_run:
       train += ['--strategy=tpu', '--tpu=local']

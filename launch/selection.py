@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from launch import sweeps
-from launch.sweeps import Entry
+from launch.entries import CONFIGS, TRAIN, Entry
 from vae_info.config import BetaRange, parse_beta
 from vae_info.errors import UserError
 
@@ -52,7 +52,7 @@ def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Entry]:
   changed = config_flags(extra)
   runs = [
     dataclasses.replace(run, flags={**run.flags, **changed})
-    if run.module == sweeps.TRAIN
+    if run.module == TRAIN
     else run
     for run in sweeps.SWEEPS[name]
   ]
@@ -72,10 +72,7 @@ def config_flags(extra: Sequence[str]) -> dict:
     UserError: A word is not a flag of `train`, is a flag that all commands
       share, or has a value of the wrong type.
   """
-  fields = {
-    field.name: field
-    for field in dataclasses.fields(sweeps.CONFIGS[sweeps.TRAIN])
-  }
+  fields = {field.name: field for field in dataclasses.fields(CONFIGS[TRAIN])}
   flags: dict[str, object] = {}
   for text in extra:
     match = re.fullmatch(r'--(\w+)(?:=(.*))?', text)

@@ -53,8 +53,11 @@ def lines(rows: Sequence[Row]) -> list[str]:
   curves |= _of_models(chosen)
   result += [line(name, _at(*curve)) for name, curve in curves.items()]
   if pca:
-    entropies = pca[0].label_entropy, pca[0].input_entropy
-    values = [references.random_discard(rate, *entropies) for rate in RATES]
+    names = ('label_entropy', 'input_entropy')
+    entropies = [pca[0].number(name) for name in names]
+    values = [
+      float(references.random_discard(rate, *entropies)) for rate in RATES
+    ]
     result.append(line('random discarding', values))
   return result
 

@@ -18,6 +18,7 @@ import pytest
 
 from launch import benchmark, driver, engines, jobs, selection, states, sweeps
 from launch.display import Display
+from launch.entries import BASELINES, TRAIN
 from vae_info import config as configs, datasets, train
 from vae_info.baselines.config import BaselineConfig
 from vae_info.config import Config
@@ -80,7 +81,7 @@ def test_names_are_unique_and_those_that_the_command_itself_gives(name):
   names = [run.name for run in runs]
   assert len(set(names)) == len(runs)
   for run in runs:
-    if run.module != sweeps.TRAIN:
+    if run.module != TRAIN:
       continue
     # As typed on a command line: 2 and 2.0 are the same there.
     words = [f'--{key}={value}' for key, value in run.flags.items()]
@@ -122,7 +123,7 @@ def test_mnist_row_has_each_family_once_and_is_a_part_of_the_curves():
 
 def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
   runs = sweeps.SWEEPS['attributes']
-  trained = [run for run in runs if run.module == sweeps.TRAIN]
+  trained = [run for run in runs if run.module == TRAIN]
   assert all(run.evaluation['task'] == 'all' for run in trained)
   for dataset, tasks in (
     ('binarized_mnist', datasets.digit_attributes.NAMES + ('digit',)),
@@ -138,7 +139,7 @@ def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
     networks = {
       (run.config.task, run.config.baseline)
       for run in runs
-      if run.module == sweeps.BASELINES and run.config.dataset == dataset
+      if run.module == BASELINES and run.config.dataset == dataset
     }
     assert {task for task, _ in networks} == set(tasks)
     assert len(networks) == 2 * len(tasks)
@@ -149,7 +150,7 @@ def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
 
 def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
   runs = sweeps.SWEEPS['figures']
-  trained = [run for run in runs if run.module == sweeps.TRAIN]
+  trained = [run for run in runs if run.module == TRAIN]
   assert all(run.evaluation == {'refit_decoder': True} for run in trained)
   for dataset in ('binarized_mnist', 'omniglot'):
     curves = collections.Counter(
@@ -176,8 +177,7 @@ def test_figures_have_supervised_networks_at_full_width():
   depths = {
     (run.config.task, run.config.seed): run.config.depth
     for run in sweeps.SWEEPS['figures']
-    if run.module == sweeps.BASELINES
-    and run.config.baseline == 'supervised_complex'
+    if run.module == BASELINES and run.config.baseline == 'supervised_complex'
   }
   assert depths == {
     (task, seed): 128 if task == 'alphabet' else 64

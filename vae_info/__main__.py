@@ -33,6 +33,7 @@ COMMANDS = (
   'plots.sandwiches',
   'plots.trainings',
   'plots.retained',
+  'plots.flows',
   'plots.pages',
   'launch.sweep',
   'launch.status',
