@@ -290,15 +290,19 @@ def _marginal_key(panels):
 
 
 def notes(panels: Sequence[Panel]) -> list[str]:
-  """Names the labels that have no supervised network, a line for each."""
+  """Names the labels that are not on the right, and why, a line for each."""
   lacking = {
-    f'{panel.world} {curve.task}': None
+    (f'{panel.world} {curve.task}', curve.supervised is None): None
     for panel in panels
     for curve in panel.curves
     if curve.whole(of_pixels=True) is None
   }
   return [
-    f'{name} is not on the right of attributes: the table has no supervised '
-    'network of it'
-    for name in lacking
+    f'{name} is not on the right of attributes: '
+    + (
+      'the table has no supervised network of it'
+      if unknown
+      else 'the supervised networks get nothing of it from the pixels'
+    )
+    for name, unknown in lacking
   ]
