@@ -317,6 +317,8 @@ def startup():
     for line in process.stderr:
       if line.startswith('step 1/'):
         break
+    else:
+      raise RuntimeError('train ended before its first step')
     took = time.perf_counter() - started
     process.kill()
     process.communicate()
