@@ -326,13 +326,13 @@ def many_steps(
     count = tf.shape(indices)[0]
     arrays = [tf.TensorArray(tf.float32, count) for _ in names]
 
-    def take(i, arrays):
+    def one(i, arrays):
       scalars = strategy.run(step, args=(first + i, indices[i]))
       means = [strategy.reduce(MEAN, scalars[name], None) for name in names]
       written = zip(arrays, means, strict=True)
       return i + 1, [array.write(i, mean) for array, mean in written]
 
-    _, arrays = tf.while_loop(lambda i, _: i < count, take, (0, arrays))
+    _, arrays = tf.while_loop(lambda i, _: i < count, one, (0, arrays))
     stacked = [array.stack() for array in arrays]
     return dict(zip(names, stacked, strict=True))
 

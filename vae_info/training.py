@@ -347,7 +347,7 @@ def make_validation(
 
   @tf.function(autograph=False)
   def loss(batch):
-    indices = tf.range(batch * size, (batch + 1) * size) % len(images)
+    indices = (batch * size + tf.range(size)) % len(images)  # Of known size.
     rates, distortions, betas = forward(batch, indices, 0)
     beta, weights = _betas_and_weights(config, betas)
     return objectives.loss(rates, distortions, beta, weights)

@@ -66,7 +66,8 @@ def fit(job: Job) -> list[dict]:
   rows = []
   for name, make_rows in variants.items():
     job.signals.check()
-    made = parts.kept_or_made(job, name, name, make_rows)
+    title = f'codes of a flow, {name}: {len(job.config.flow_rates)} rates'
+    made = parts.kept_or_made(job, name, title, make_rows)
     rows += [row | {'variant': name} for row in made]
   common = {'step': facts['step'], 'epochs': job.config.epochs}
   return [row | common for row in rows]
