@@ -84,12 +84,13 @@ def long(
 DECONV, AUTO = DECODERS
 INVARIANT = 'deconvolutional_invariant'
 LOCAL = 'local_autoregressive'
-# On MNIST the rate then ends at 22 to 25 nats with a deconvolutional decoder, at
-# 28 to 36 with an autoregressive one. Trained at one beta, an
+# On MNIST the rate then ends at 22 to 25 nats with a deconvolutional decoder,
+# at 28 to 36 with an autoregressive one. Trained at one beta, an
 # autoregressive decoder ignores its code from a beta of about 0.7 on.
 SHORT_RANGES = {DECONV: '0.6:10', AUTO: '0.3:2'}
 # Where a range begins, a model uses its code less than a training at that beta
-# alone. So the range of long deconvolutional trainings begins lower than is wanted.
+# alone. So the range of long deconvolutional trainings begins lower than is
+# wanted.
 RANGES = {DECONV: '0.3:10', AUTO: '0.3:2'}
 # A nat of a sprite's code saves more of D. The rate is near 0 from 40 on.
 SPRITES_RANGE = '0.5:30'
