@@ -67,13 +67,13 @@ def long(
 
   Args:
     decoder: The decoder.
-    beta: As for `points`; by default the decoder's range in `RANGES`.
+    beta: As for `points`; by default the decoder's range in `LONG_RANGES`.
     **axes: As for `grid`.
   """
   return grid(
     REFIT,
     decoder=decoder,
-    beta=beta or RANGES[decoder],
+    beta=beta or LONG_RANGES[decoder],
     epochs=LONG_EPOCHS[decoder],
     early_stopping=PATIENCE,
     precision='bfloat16',
@@ -91,7 +91,7 @@ SHORT_RANGES = {DECONV: '0.6:10', AUTO: '0.3:2'}
 # Where a range begins, a model uses its code less than a training at that beta
 # alone. So the range of long deconvolutional trainings begins lower than is
 # wanted.
-RANGES = {DECONV: '0.3:10', AUTO: '0.3:2'}
+LONG_RANGES = {DECONV: '0.3:10', AUTO: '0.3:2'}
 # A nat of a sprite's code saves more of D. The rate is near 0 from 40 on.
 SPRITES_RANGE = '0.5:30'
 SIX_BETAS = {
@@ -115,7 +115,7 @@ PATIENCE = 8  # Epochs; the best weights are kept, so it costs time alone.
 PAPER_EPOCHS = {DECONV: 40, AUTO: 2}
 REFIT = {'refit_decoder': True}
 # A multi-beta model's curve is compared with trainings at these betas. The
-# lowest of a range is where a curve is worst.
+# lowest is the lowest that is wanted.
 DEDICATED = {DECONV: (0.6, 1.0, 5.0), AUTO: (0.3, 0.5, 0.7)}
 # An autoregressive decoder is annealed by default. At a constant beta it uses
 # its code less; with a VampPrior it collapses over the whole range.
@@ -246,7 +246,7 @@ def once_at_papers_size(decoder: str, marginal: str) -> tuple[Entry, ...]:
     architecture='paper',
     decoder=decoder,
     marginal=marginal,
-    beta=RANGES[decoder],
+    beta=LONG_RANGES[decoder],
     epochs=PAPER_EPOCHS[decoder],
     lr_schedule='paper',
     precision='bfloat16',

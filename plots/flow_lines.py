@@ -35,18 +35,21 @@ def variants(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def draw(axes, rows: Sequence[Row], x: str, y: str) -> None:
   """Draws column `y` against column `x`, a line for each variant."""
   for variant, group in variants(rows).items():
-    _, *look = _look(variant)
+    _, *shown = look(variant)
     places = column(group, x), column(group, y)
-    axes.plot(*places, label=f'flow {variant}', **_styled(*look))
+    axes.plot(*places, label=f'flow {variant}', **_styled(*shown))
 
 
 def key(rows: Sequence[Row]) -> list[Line2D]:
   """The entries of a key for the flows in `rows`."""
-  looks = [_look(variant) for variant in variants(rows)]
-  return [Line2D([], [], label=name, **_styled(*look)) for name, *look in looks]
+  looks = map(look, variants(rows))
+  return [
+    Line2D([], [], label=name, **_styled(*shown)) for name, *shown in looks
+  ]
 
 
-def _look(variant):
+def look(variant: str) -> tuple[str, Any, str]:
+  """The name in the key, the dashes and the marker of a variant."""
   return FLOWS.get(variant, (f'flow, {variant}', '-', 'x'))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from plots import flow_lines, style, table
+from plots import flow_lines, seeds, style, table
 from plots.curves import interpolated
 from plots.evidence import DATASETS
 from plots.table import Row, column
@@ -26,7 +26,7 @@ _LOSS = 'label_distortion'
 METHODS = {
   'flow': ('variant', 'rate', _LOSS),
   'pca': (_LOSS, 'label_entropy', 'input_entropy'),
-  'vae': ('decoder', 'marginal', 'rate', _LOSS),
+  'vae': ('encoder', 'decoder', 'marginal', 'rate', _LOSS),
 }
 
 
@@ -36,25 +36,23 @@ def lines(rows: Sequence[Row]) -> list[str]:
   variants = flow_lines.variants(chosen)
   if not variants:
     return []
-  curves = {
-    flow_lines.FLOWS.get(name, (f'flow, {name}',))[0]: _points(group, 'rate')
+  curves = [
+    (flow_lines.look(name)[0], *_points(group, 'rate'))
     for name, group in variants.items()
-  }
+  ]
   pca = [row for row in chosen if row.method == 'pca' and row.rate_variational]
   if pca:
     rates, losses = _points(pca, 'rate_variational')
     best = references.envelope(rates, losses)
-    curves['PCA, the best, R against a standard normal'] = (
-      rates[best],
-      losses[best],
-    )
+    name = 'PCA, the best, R against a standard normal'
+    curves.append((name, rates[best], losses[best]))
+  curves += _of_models(chosen)
   heads = [f'{rate:g} nats' for rate in RATES]
   result = [
     f'| C at a rate of | {" | ".join(heads)} |',
     f'|{"---|" * (1 + len(heads))}',
   ]
-  curves |= _of_models(chosen)
-  result += [line(name, _at(*curve)) for name, curve in curves.items()]
+  result += [line(name, _at(*curve)) for name, *curve in curves]
   if pca:
     names = ('label_entropy', 'input_entropy')
     entropies = [pca[0].number(name) for name in names]
@@ -71,17 +69,18 @@ def _points(rows, rate):
 
 def _of_models(rows):
   """Curves of multi-beta models with the deconvolutional decoder."""
-  models: dict[tuple[str, str], list[Row]] = {}
-  for row in rows:
-    if row.method == 'vae' and row.beta_trained and row.encoder == 'conv':
-      models.setdefault((row.marginal, row.run), []).append(row)
-  return {
-    f'β-VAE, {style.marginal_look(marginal).name} marginal': _points(
-      group, 'rate'
+  models: dict[str, list[Row]] = {}
+  for row in seeds.averaged(rows):
+    if row.beta_trained and row.family[:2] == ('conv', 'deconvolutional'):
+      models.setdefault(row.configuration, []).append(row)
+  return [
+    (
+      f'β-VAE, {style.marginal_look(group[0].marginal).name} marginal, '
+      f'{group[0].training}',
+      *_points(group, 'rate'),
     )
-    for (marginal, _), group in sorted(models.items(), reverse=True)
-    if group[0].decoder == 'deconvolutional'
-  }
+    for _, group in sorted(models.items(), reverse=True)
+  ]
 
 
 def _at(rates, losses):

@@ -21,6 +21,7 @@ from plots.panels import Panel
 from plots.table import Row
 
 LEVEL = 0.95
+SEEDED = ('vae', 'clusters')  # The methods that are averaged.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,17 +99,24 @@ def average(means: Sequence[Mean]) -> Mean:
 
 
 def averaged(rows: Sequence[Row]) -> list[Row]:
-  """The β-VAEs' rows, averaged over seeds at the same beta; others as they are.
+  """Rows of β-VAEs and of clusters of their codes, averaged over seeds.
 
-  A multi-beta model is averaged at the betas that all of its seeds have, so
-  that each point of its curve is of the same seeds.
+  Others stay as they are. Averaged are results at the same beta, and with the
+  same number of clusters. A multi-beta model is averaged at the betas that all
+  of its seeds have, so that each point of its curve is of the same seeds.
   """
   groups: dict[tuple, list[Row]] = {}
   for row in rows:
-    if row.method == 'vae':
+    if row.method in SEEDED:
       # A training at one beta may have adapted it.
       beta = row.beta if row.beta_trained else None
-      where = (row.configuration, row.task, row.classifier, beta)
+      where = (
+        row.configuration,
+        row.task,
+        row.classifier,
+        beta,
+        row.latent_size,
+      )
       groups.setdefault(where, []).append(row)
   most: dict[tuple, int] = {}
   for where, group in groups.items():
@@ -118,11 +126,11 @@ def averaged(rows: Sequence[Row]) -> list[Row]:
     for where, group in groups.items()
     if len(group) == most[where[:3]]
   ]
-  return means + [row for row in rows if row.method != 'vae']
+  return means + [row for row in rows if row.method not in SEEDED]
 
 
 def averaged_panel(panel: Panel) -> Panel:
-  """A panel whose β-VAEs are averaged over seeds."""
+  """A panel whose β-VAEs and clusters are averaged over seeds."""
   return dataclasses.replace(panel, rows=averaged(panel.rows))
 
 

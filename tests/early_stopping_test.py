@@ -73,6 +73,23 @@ def test_if_no_epoch_counts_the_last_weights_stay(tiny, tmp_path):
     np.testing.assert_array_equal(one, two)
 
 
+def test_each_class_is_decoded_for_each_validation_image(tiny, tmp_path):
+  config = Config(
+    encoder='categorical',
+    decoder='autoregressive',
+    latent_size=4,
+    batch_size=16,
+    epochs=1,
+    early_stopping=1,
+  )
+  run = Run(tmp_path)
+  training.train(config, tiny, run)
+  value = training.make_validation(
+    config, run.model(), tiny.validation.images
+  )()
+  assert 0.0 < value < 1.5 * np.log(2) * tiny.train.images[0].size
+
+
 def test_it_resumes_to_the_same_weights(tiny, tmp_path, monkeypatch):
   config = make_config(marginal='maf')
   whole, parts = Run(tmp_path / 'whole'), Run(tmp_path / 'parts')

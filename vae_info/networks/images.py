@@ -36,10 +36,6 @@ class ImageDistribution(tfd.Distribution):
       name=type(self).__name__,
     )
 
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
-
   def _batch_shape(self):
     return tf.TensorShape(tf.get_static_value(self._codes_shape))
 
