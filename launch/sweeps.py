@@ -94,6 +94,7 @@ SHORT_RANGES = {DECONV: '0.6:10', AUTO: '0.3:2'}
 LONG_RANGES = {DECONV: '0.3:10', AUTO: '0.3:2'}
 # A nat of a sprite's code saves more of D. The rate is near 0 from 40 on.
 SPRITES_RANGE = '0.5:30'
+LOW_RANGE = '1:30'  # From about 17 nats down to about one.
 SIX_BETAS = {
   SHORT_RANGES[DECONV]: '0.6,1,1.8,3.2,5.7,10',
   SHORT_RANGES[AUTO]: '0.3,0.44,0.64,0.93,1.4,2',
@@ -176,16 +177,20 @@ def both_decoders(beta: str = '', **data: Any) -> tuple[Entry, ...]:
   )
 
 
-# Trainings whose codes are clustered.
-CLUSTERED = grid(
-  decoder=INVARIANT,
-  marginal='vampprior',
-  beta=1.0,
-  epochs=10.0,
-  precision='bfloat16',
-  seed=SEEDS,
-  **MNIST,
-)
+def clustered(**axes: Any) -> tuple[Entry, ...]:
+  """Trainings whose codes are clustered."""
+  return grid(
+    decoder=INVARIANT,
+    marginal='vampprior',
+    beta=1.0,
+    epochs=10.0,
+    precision='bfloat16',
+    **axes,
+  )
+
+
+CLUSTERED = clustered(seed=SEEDS, **MNIST)
+OMNIGLOT_CLUSTERED = clustered(**OMNIGLOT)
 
 
 def figure_rows(**data: Any) -> tuple[Entry, ...]:
@@ -344,9 +349,10 @@ SWEEPS = {
       **MNIST,
     ),
     *grid(
+      {'bounds': False},
       decoder=INVARIANT,
       marginal='vampprior',
-      beta=(3.0, 6.0),
+      beta=LOW_RANGE,
       precision='bfloat16',
       seed=SEEDS,
       **MNIST,
@@ -357,14 +363,18 @@ SWEEPS = {
       target_rate=5.0,
       augmentation='affine',
       precision='bfloat16',
-      seed=SEEDS,
       **MNIST,
     ),
+    *OMNIGLOT_CLUSTERED,
     *few_nats('binarized_mnist', 'digit'),
     *few_nats('omniglot', 'alphabet', 'character'),
   ),
   # To be run after `low_rate`.
-  'low_rate_clusters': clusters_of(CLUSTERED, 'digit'),
+  'low_rate_clusters': (
+    *clusters_of(CLUSTERED, 'digit'),
+    *clusters_of(OMNIGLOT_CLUSTERED, 'alphabet'),
+    *clusters_of(OMNIGLOT_CLUSTERED, 'character'),
+  ),
   # Trainings of `mnist_row`, and like ones of Lake's Omniglot and of sprites,
   # evaluated on all tasks. A run that another sweep evaluated counts as done.
   # `evaluate --task=all` adds the rows that it lacks.
