@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from plots import flow_lines, seeds, style, table
+from plots import at_rates, flow_lines, table
 from plots.curves import interpolated
 from plots.evidence import DATASETS
 from plots.table import Row, column
@@ -26,7 +26,7 @@ _LOSS = 'label_distortion'
 METHODS = {
   'flow': ('variant', 'rate', _LOSS),
   'pca': (_LOSS, 'label_entropy', 'input_entropy'),
-  'vae': ('encoder', 'decoder', 'marginal', 'rate', _LOSS),
+  'vae': at_rates.MODEL,
 }
 
 
@@ -36,61 +36,47 @@ def lines(rows: Sequence[Row]) -> list[str]:
   variants = flow_lines.variants(chosen)
   if not variants:
     return []
-  curves = [
-    (flow_lines.look(name)[0], *_points(group, 'rate'))
-    for name, group in variants.items()
-  ]
+  curves = {flow_lines.look(name)[0]: group for name, group in variants.items()}
+  models = at_rates.models(chosen, lambda row: row.decoder == 'deconvolutional')
   pca = [row for row in chosen if row.method == 'pca' and row.rate_variational]
-  if pca:
-    rates, losses = _points(pca, 'rate_variational')
-    best = references.envelope(rates, losses)
-    name = 'PCA, the best, R against a standard normal'
-    curves.append((name, rates[best], losses[best]))
-  curves += _of_models(chosen)
-  heads = [f'{rate:g} nats' for rate in RATES]
-  result = [
-    f'| C at a rate of | {" | ".join(heads)} |',
-    f'|{"---|" * (1 + len(heads))}',
-  ]
-  result += [line(name, _at(*curve)) for name, *curve in curves]
-  if pca:
-    names = ('label_entropy', 'input_entropy')
-    entropies = [pca[0].number(name) for name in names]
-    values = [
-      float(references.random_discard(rate, *entropies)) for rate in RATES
-    ]
-    result.append(line('random discarding', values))
-  return result
-
-
-def _points(rows, rate):
-  return np.array(column(rows, rate)), np.array(column(rows, _LOSS))
-
-
-def _of_models(rows):
-  """Curves of multi-beta models with the deconvolutional decoder."""
-  models: dict[str, list[Row]] = {}
-  for row in seeds.averaged(rows):
-    if row.beta_trained and row.family[:2] == ('conv', 'deconvolutional'):
-      models.setdefault(row.configuration, []).append(row)
   return [
-    (
-      f'β-VAE, {style.marginal_look(group[0].marginal).name} marginal, '
-      f'{group[0].training}',
-      *_points(group, 'rate'),
-    )
-    for _, group in sorted(models.items(), reverse=True)
+    *at_rates.head('C at a rate of', RATES),
+    *_lines_of(curves),
+    *_lines_of_pca(pca),
+    *_lines_of(models),
+    *_line_of_discarding(pca),
   ]
 
 
-def _at(rates, losses):
-  return [interpolated(rate, rates.tolist(), losses.tolist()) for rate in RATES]
+def _lines_of(curves):
+  """A line for each curve."""
+  return [
+    at_rates.line(name, at_rates.along(group, _LOSS, RATES))
+    for name, group in curves.items()
+  ]
 
 
-def line(name: str, values: Sequence[float | None]) -> str:
-  """One row of the table."""
-  cells = ['–' if value is None else f'{value:.3f}' for value in values]
-  return f'| {name} | {" | ".join(cells)} |'
+def _lines_of_pca(rows):
+  """The best of PCA against a standard normal; empty without rows."""
+  if not rows:
+    return []
+  rates = np.array(column(rows, 'rate_variational'))
+  losses = np.array(column(rows, _LOSS))
+  best = references.envelope(rates, losses)
+  curve = rates[best].tolist(), losses[best].tolist()
+  name = 'PCA, the best, R against a standard normal'
+  return [at_rates.line(name, [interpolated(rate, *curve) for rate in RATES])]
+
+
+def _line_of_discarding(rows):
+  """Random discarding; empty without rows that have H(X)."""
+  if not rows:
+    return []
+  entropies = [rows[0].number(n) for n in ('label_entropy', 'input_entropy')]
+  values = [
+    float(references.random_discard(rate, *entropies)) for rate in RATES
+  ]
+  return [at_rates.line('random discarding', values)]
 
 
 def main(argv):

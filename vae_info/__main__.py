@@ -34,6 +34,7 @@ COMMANDS = (
   'plots.trainings',
   'plots.retained',
   'plots.flows',
+  'plots.few_nats',
   'plots.pages',
   'launch.sweep',
   'launch.status',
