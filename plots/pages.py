@@ -1,7 +1,5 @@
 """Fills in the tables of the Markdown pages with what commands print.
 
-    python -m plots.pages
-
 These marks enclose a table in a page, and name its command:
 
     <!-- begin: python -m plots.claims -->
@@ -17,9 +15,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from absl import app
-
-from vae_info import cli
 from vae_info.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -64,15 +59,11 @@ def printed(command: str) -> str:
   return process.stdout
 
 
-def main(argv):
-  cli.no_arguments(argv)
+def fill() -> None:
+  """Fills in the tables of all pages; raises `UserError` as `printed`."""
   for page in pages():
     old = page.read_text()
     new = filled(old, printed)
     if new != old:
       page.write_text(new)
       print(f'wrote {page.relative_to(ROOT)}')
-
-
-if __name__ == '__main__':
-  app.run(cli.one_line_errors(main))

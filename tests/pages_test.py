@@ -34,7 +34,7 @@ def test_results_claims_and_comparisons_are_in_pages():
 @pytest.mark.parametrize('page', sorted({page for page, _ in BLOCKS}))
 def test_the_tables_of_a_page_are_what_their_commands_print(page):
   text = (pages.ROOT / page).read_text()
-  assert pages.filled(text, printed) == text, 'python -m plots.pages mends it'
+  assert pages.filled(text, printed) == text, 'python -m plots mends it'
 
 
 def test_another_digit_in_a_table_would_be_found():
