@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from plots.curves import interpolated
+from plots.representatives import preference
 from plots.seeds import Mean, averaged
 from plots.table import Row, column, rows_of_methods
 from vae_info import references
@@ -155,11 +156,8 @@ class Evidence:
   def family(self, decoder: str, marginal: str) -> Family:
     """The curves that represent a decoder and a marginal.
 
-    They have the `conv` encoder and the compact size. At a constant beta, an
-    autoregressive decoder uses its code less. So an annealed curve represents
-    it if there is one; a deconvolutional decoder is not annealed. If several
-    configurations remain, the one with the most seeds is chosen, then the one
-    that was trained for longest.
+    They have the `conv` encoder, and are chosen as for the figures; see
+    `representatives`. A deconvolutional decoder is not annealed.
 
     Raises:
       UserError: The table has no such curve.
@@ -177,11 +175,10 @@ class Evidence:
         f'the table has no curve of {decoder}, {marginal}, task {self.task}'
       )
 
-    def preference(one):
-      row = one.curves[0].first
-      return bool(row.kl_annealing_epochs), len(one.curves), row.epochs or 0
+    def key(one):
+      return preference(one.curves[0].first, len(one.curves))
 
-    return max(chosen, key=preference)
+    return max(chosen, key=key)
 
   def at(
     self,

@@ -16,9 +16,11 @@ from plots import (
   information,
   label_distortion,
   label_preference,
+  low_rate,
   magnified,
   pixels,
   rate_distortion,
+  representatives,
   seeds,
   style,
   table,
@@ -48,13 +50,18 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   Raises:
     UserError: A row that a figure draws is damaged, or there is no row to draw.
   """
+  drawn = representatives.representatives(rows)
   # Checks all rows before the first figure, so that damage stops the command
   # before it writes any.
-  panels = averaged(label_distortion.make_panels(rows))
-  data_panels = averaged(rate_distortion.make_panels(rows))
+  panels = averaged(label_distortion.make_panels(drawn))
+  data_panels = averaged(rate_distortion.make_panels(drawn))
+  everything = averaged(label_distortion.make_panels(rows))
   preferences = label_preference.with_preference(panels)
   bounded = information.with_bounds(panels)
   refitted = pixels.with_pixels(panels)
+  few = low_rate.with_low_rates(
+    panels, [row for panel in everything for row in panel.rows]
+  )
   yield 'figure1', label_distortion.label_distortion(panels)
   for panel in panels:
     if panel.title.startswith('MNIST'):
@@ -66,6 +73,8 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
     yield 'information', information.information(bounded)
   if refitted:
     yield 'pixels', pixels.pixels(refitted)
+  if few:
+    yield 'low_rate', low_rate.low_rate(few)
 
 
 def attribute_figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
@@ -84,12 +93,14 @@ def attribute_figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
 
 def notes(rows: Sequence[Row]) -> list[str]:
   """Describes what the figures leave out, a line for each case."""
-  panels = label_distortion.make_panels(rows)
+  drawn = representatives.representatives(rows)
+  panels = label_distortion.make_panels(drawn)
   return [
+    *representatives.note(rows),
     *left_out(panels),
     *seeds.notes(panels, averaged(panels)),
     *label_distortion.notes(panels),
-    *rate_distortion.notes(rate_distortion.make_panels(rows)),
+    *rate_distortion.notes(rate_distortion.make_panels(drawn)),
     *label_preference.notes(label_preference.with_preference(panels)),
   ]
 

@@ -22,6 +22,7 @@ NAMES = (
   'low_rate_clusters',
   'attributes',
   'flows',
+  'figures',
 )
 
 
@@ -75,7 +76,7 @@ def test_no_result_is_there_twice(rows):
 def test_the_figures_here_are_of_the_table(tmp_path):
   call('plots.figures', f'--output_dir={tmp_path}')
   drawn = sorted(tmp_path.glob('*.png'))
-  assert len(drawn) == 6
+  assert len(drawn) == 7
   for path in drawn:
     here = matplotlib.image.imread(TABLE.parent / 'figures' / path.name)
     again = matplotlib.image.imread(path)

@@ -1,0 +1,85 @@
+"""Which beta-VAEs the paper's figures draw, out of all in the table.
+
+A family is an encoder, a decoder and a marginal. The table may have several
+multi-beta models of one family, which were trained for different times, over
+different ranges, or at another size. One configuration, with all its seeds,
+represents the family. The others are in the tables of the pages.
+
+Decoders that marginalise small transformations are not the paper's. They have a
+figure of their own, `low_rate`.
+"""
+
+from collections.abc import Sequence
+
+from plots.table import Row
+
+AUTO = 'autoregressive'
+LOW_RATE = ('deconvolutional_invariant', 'local_autoregressive')
+
+
+def preference(row: Row, seeds: int) -> tuple:
+  """The larger, the better a configuration represents its family.
+
+  The compact size comes first. At a constant beta, an autoregressive decoder
+  uses its code less, so annealing counts for it. It counts against the others.
+  Then the most seeds count, and last the longest training.
+
+  Args:
+    row: Any row of the configuration.
+    seeds: The number of its seeds.
+  """
+  annealed = bool(row.kl_annealing_epochs)
+  return (
+    row.architecture != 'paper',
+    not row.augmentation,
+    annealed == (row.decoder == AUTO),
+    seeds,
+    row.epochs or 0,
+  )
+
+
+def representatives(rows: Sequence[Row]) -> list[Row]:
+  """The rows of the paper's figures.
+
+  Those of other methods all stay, and so do those of trainings at one beta.
+
+  Args:
+    rows: Rows of any data sets and tasks, before seeds are averaged.
+  """
+  runs: dict[tuple, dict[str, dict[str, Row]]] = {}
+  for row in filter(_ranged, rows):
+    place = row.dataset, row.task, row.family
+    configurations = runs.setdefault(place, {})
+    configurations.setdefault(row.configuration, {})[row.run] = row
+  best = {
+    (*place, max(found, key=lambda name: _key(found[name])))
+    for place, found in runs.items()
+  }
+  kept = [
+    row
+    for row in rows
+    if not _ranged(row)
+    or (row.dataset, row.task, row.family, row.configuration) in best
+  ]
+  paper = [row for row in kept if row.decoder not in LOW_RATE]
+  return paper if any(row.method == 'vae' for row in paper) else kept
+
+
+def _ranged(row):
+  return row.method == 'vae' and bool(row.beta_trained)
+
+
+def _key(seeds):
+  """`preference` of a configuration, from a row of each of its runs."""
+  return preference(next(iter(seeds.values())), len(seeds))
+
+
+def note(rows: Sequence[Row]) -> list[str]:
+  """Counts the results that are left out, in a line; [] if there are none."""
+  lost = len(rows) - len(representatives(rows))
+  if not lost:
+    return []
+  return [
+    f'{lost} results are of further trainings of a family, or of decoders in '
+    'the figure low_rate, and are not drawn in the others'
+  ]

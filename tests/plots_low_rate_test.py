@@ -1,0 +1,88 @@
+"""Which trainings the figures draw, and the figure of few nats."""
+
+import numpy as np
+import plots_table
+import pytest
+
+from plots import figures, table
+from plots.representatives import note, representatives
+
+DATASET = 'binarized_mnist'
+
+
+def first(rows, decoder, **other):
+  """A made-up row of a multi-beta model with a Gaussian marginal."""
+  family = ('conv', decoder, 'gaussian')
+  return next(
+    row | other
+    for row in rows
+    if row['method'] == 'vae'
+    and row['beta_trained']
+    and (row['encoder'], row['decoder'], row['marginal']) == family
+  )
+
+
+@pytest.fixture(scope='module')
+def made():
+  return list(plots_table.rows((DATASET,)))
+
+
+def read(tmp_path, rows):
+  columns = (*plots_table.COLUMNS, 'augmentation')
+  return table.read(plots_table.write(tmp_path / 'x.csv', rows, columns))
+
+
+@pytest.mark.parametrize(
+  ('decoder', 'changes', 'better'),
+  [
+    ('deconvolutional', {'epochs': 90.0}, True),
+    ('deconvolutional', {'epochs': 90.0, 'kl_annealing_epochs': 1.0}, False),
+    ('autoregressive', {'epochs': 2.0, 'kl_annealing_epochs': 1.0}, True),
+    ('deconvolutional', {'epochs': 90.0, 'architecture': 'paper'}, False),
+    ('deconvolutional', {'epochs': 90.0, 'augmentation': 'affine'}, False),
+  ],
+)
+def test_one_configuration_represents_a_family(
+  tmp_path, made, decoder, changes, better
+):
+  known = [row | {'epochs': 8.0} for row in made]
+  old = first(known, decoder)
+  new = old | {'run': 'other_seed0', **changes}
+  kept = {row.run for row in representatives(read(tmp_path, [*known, new]))}
+  assert ('other_seed0' in kept) == better
+  assert (old['run'] in kept) != better
+
+
+def test_more_seeds_count_before_longer_training(tmp_path, made):
+  old = first(made, 'deconvolutional', epochs=90.0)
+  several = [
+    old | {'run': f'short_seed{seed}', 'seed': seed, 'epochs': 8.0}
+    for seed in range(2)
+  ]
+  rows = read(tmp_path, [old, *several])
+  assert {row.run for row in representatives(rows)} == {
+    'short_seed0',
+    'short_seed1',
+  }
+  assert note(rows)[0].startswith('1 results')
+
+
+def test_decoders_for_low_rates_have_their_own_figure(tmp_path, made):
+  old = first(made, 'deconvolutional', rate=5.0, label_distortion=0.4)
+  name = 'deconvolutional_invariant'
+  special = old | {'decoder': name, 'run': f'{name}_seed0'}
+  rows = read(tmp_path, [*made, special])
+  drawn = dict(figures.figures(rows))
+  for one in ('figure1', 'low_rate'):
+    lines = [
+      line for line in drawn[one].axes[0].lines if name in line.get_label()
+    ]
+    assert len(lines) == (one == 'low_rate')
+  [line] = lines
+  np.testing.assert_allclose(line.get_xydata(), [[5.0, 0.4]])
+
+
+def test_without_other_decoders_they_are_drawn_everywhere(tmp_path, made):
+  only = first(made, 'deconvolutional') | {'decoder': 'local_autoregressive'}
+  rows = read(tmp_path, [only])
+  assert representatives(rows) == rows and not note(rows)
