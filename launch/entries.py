@@ -23,6 +23,14 @@ CONFIGS = {
   BASELINES: baseline_config.BaselineConfig,
 }
 SEEDS = (0, 1, 2)
+DECONV, AUTO = 'deconvolutional', 'autoregressive'
+MARGINALS = ('gaussian', 'maf', 'vampprior')  # The paper's.
+MNIST = {'dataset': 'binarized_mnist'}
+OMNIGLOT = {'dataset': 'omniglot', 'binarization': 'dynamic'}
+# An autoregressive decoder is annealed by default. At a constant beta it uses
+# its code less; with a VampPrior it collapses over the whole range.
+CONSTANT = {'kl_annealing_epochs': 0.0}
+ANNEALED = {'kl_annealing_epochs': 1.0}
 FEW_NATS = ('kmeans', 'kmeans_deskewed', 'pca_water_filled')
 
 

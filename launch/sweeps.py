@@ -7,6 +7,13 @@ import dataclasses
 from typing import Any
 
 from launch.entries import (
+  ANNEALED,
+  AUTO,
+  CONSTANT,
+  DECONV,
+  MARGINALS,
+  MNIST,
+  OMNIGLOT,
   SEEDS,
   Entry,
   baselines,
@@ -17,11 +24,11 @@ from launch.entries import (
   supervised,
   supervised_complex,
 )
+from launch.paper_figures import FIGURES
 from vae_info import config as configs
 
 ENCODERS = ('conv', 'iaf')
-DECODERS = ('deconvolutional', 'autoregressive')
-MARGINALS = ('gaussian', 'maf', 'vampprior')  # The paper's.
+DECODERS = (DECONV, AUTO)
 # Round numbers, about evenly spaced in log beta.
 BETAS = (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 ANNEALING_EPOCHS = (0.0, 50.0)  # Without annealing of beta, and with it.
@@ -57,41 +64,12 @@ def points(
   )
 
 
-def long(
-  decoder: str, beta: float | str | tuple[float, ...] = '', **axes: Any
-) -> tuple[Entry, ...]:
-  """Trainings of the figures: long ones, which end when they stop improving.
-
-  Their codes are also given to a decoder with independent pixels; see
-  `vae_info.evaluation.pixels`.
-
-  Args:
-    decoder: The decoder.
-    beta: As for `points`; by default the decoder's range in `LONG_RANGES`.
-    **axes: As for `grid`.
-  """
-  return grid(
-    REFIT,
-    decoder=decoder,
-    beta=beta or LONG_RANGES[decoder],
-    epochs=LONG_EPOCHS[decoder],
-    early_stopping=PATIENCE,
-    precision='bfloat16',
-    **axes,
-  )
-
-
-DECONV, AUTO = DECODERS
 INVARIANT = 'deconvolutional_invariant'
 LOCAL = 'local_autoregressive'
 # On MNIST the rate then ends at 22 to 25 nats with a deconvolutional decoder,
 # at 28 to 36 with an autoregressive one. Trained at one beta, an
 # autoregressive decoder ignores its code from a beta of about 0.7 on.
 SHORT_RANGES = {DECONV: '0.6:10', AUTO: '0.3:2'}
-# Where a range begins, a model uses its code less than a training at that beta
-# alone. So the range of long deconvolutional trainings begins lower than is
-# wanted.
-LONG_RANGES = {DECONV: '0.3:10', AUTO: '0.3:2'}
 # A nat of a sprite's code saves more of D. The rate is near 0 from 40 on.
 SPRITES_RANGE = '0.5:30'
 LOW_RANGE = '1:30'  # From about 17 nats down to about one.
@@ -110,20 +88,6 @@ CURVE_EPOCHS = {
   ('sprites', DECONV): 12,
   ('sprites', AUTO): 12,
 }
-LONG_EPOCHS = {DECONV: 40, AUTO: 25}
-PATIENCE = 8  # Epochs; the best weights are kept, so it costs time alone.
-# About two and a half hours of two cores with AVX-512 for each: an estimate.
-PAPER_EPOCHS = {DECONV: 40, AUTO: 2}
-REFIT = {'refit_decoder': True}
-# A multi-beta model's curve is compared with trainings at these betas. The
-# lowest is the lowest that is wanted.
-DEDICATED = {DECONV: (0.6, 1.0, 5.0), AUTO: (0.3, 0.5, 0.7)}
-# An autoregressive decoder is annealed by default. At a constant beta it uses
-# its code less; with a VampPrior it collapses over the whole range.
-CONSTANT = {'kl_annealing_epochs': 0.0}
-ANNEALED = {'kl_annealing_epochs': 1.0}
-MNIST = {'dataset': 'binarized_mnist'}
-OMNIGLOT = {'dataset': 'omniglot', 'binarization': 'dynamic'}
 LAKE = {'dataset': 'omniglot_lake', 'binarization': 'dynamic'}
 DIGITS = ('digit', 'area', 'length', 'thickness', 'slant', 'width', 'height')
 LAKE_TASKS = ('alphabet', 'character', 'drawer')
@@ -193,44 +157,6 @@ CLUSTERED = clustered(seed=SEEDS, **MNIST)
 OMNIGLOT_CLUSTERED = clustered(**OMNIGLOT)
 
 
-def figure_rows(**data: Any) -> tuple[Entry, ...]:
-  """The β-VAEs of figures 1 and 2: all families, three seeds of each.
-
-  One seed of every family comes first. The last two show what annealing does.
-  """
-  families = [
-    entry
-    for seed in SEEDS
-    for entry in (
-      *long(AUTO, marginal='vampprior', seed=seed, **data),
-      *long(DECONV, marginal=MARGINALS[::-1], seed=seed, **data),
-      *long(AUTO, marginal=MARGINALS[:2], seed=seed, **data),
-    )
-  ]
-  return (
-    *families,
-    *long(DECONV, marginal='vampprior', **ANNEALED, **data),
-    *long(AUTO, marginal='vampprior', **CONSTANT, **data),
-  )
-
-
-def all_baselines() -> tuple[Entry, ...]:
-  """All baselines without a flow, supervised networks at full width."""
-  quick = (
-    *baselines('binarized_mnist', 'digit'),
-    *baselines('omniglot', 'alphabet', 'character'),
-  )
-  return (
-    *(x for x in quick if x.flags['baseline'] != 'supervised_complex'),
-    *few_nats('binarized_mnist', 'digit'),
-    *few_nats('omniglot', 'alphabet', 'character'),
-    *supervised_complex('binarized_mnist', 'digit'),
-    # The paper has 256 channels for alphabets, four times the work of 128.
-    *supervised_complex('omniglot', 'alphabet', depth=128, early_stopping=True),
-    *supervised_complex('omniglot', 'character', early_stopping=True),
-  )
-
-
 # The whole grid at the paper's size.
 PAPER = {
   'architecture': 'paper',
@@ -242,21 +168,6 @@ PAPER = {
   'lr_schedule': 'paper',
   'precision': 'bfloat16',
 }
-
-
-def once_at_papers_size(decoder: str, marginal: str) -> tuple[Entry, ...]:
-  """One multi-beta model of MNIST at the paper's size, with few epochs."""
-  return grid(
-    REFIT,
-    architecture='paper',
-    decoder=decoder,
-    marginal=marginal,
-    beta=LONG_RANGES[decoder],
-    epochs=PAPER_EPOCHS[decoder],
-    lr_schedule='paper',
-    precision='bfloat16',
-    **MNIST,
-  )
 
 
 SWEEPS = {
@@ -387,22 +298,7 @@ SWEEPS = {
     *supervised('omniglot_lake', *LAKE_TASKS, early_stopping=True),
     *supervised('sprites', *FACTORS, early_stopping=True, epochs=12),
   ),
-  # The trainings and baselines of the paper's figures and claims, in the order
-  # in which they are wanted.
-  'figures': (
-    *figure_rows(**MNIST),
-    *figure_rows(**OMNIGLOT),
-    *all_baselines(),
-    *long(DECONV, encoder='iaf', **MNIST),
-    *long(AUTO, encoder='iaf', **MNIST),
-    *long(
-      DECONV, DEDICATED[DECONV], marginal=('gaussian', 'vampprior'), **MNIST
-    ),
-    *long(AUTO, DEDICATED[AUTO], **MNIST),
-    *long(AUTO, DEDICATED[AUTO], marginal='vampprior', **MNIST),
-    *once_at_papers_size(DECONV, 'vampprior'),
-    *once_at_papers_size(AUTO, 'gaussian'),
-  ),
+  'figures': FIGURES,
   'paper': (
     *grid(dataset='binarized_mnist', **PAPER),
     *grid(dataset='omniglot', binarization='dynamic', **PAPER),
