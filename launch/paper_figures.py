@@ -84,6 +84,7 @@ def figure_rows(**data: Any) -> tuple[Entry, ...]:
 def against_epochs(*epochs: float) -> tuple[Entry, ...]:
   """One family of MNIST, trained for other times: does claim 1 need more?"""
   return grid(
+    REFIT,
     decoder=DECONV,
     marginal='vampprior',
     beta=LONG_RANGES[DECONV],
