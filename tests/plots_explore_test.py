@@ -8,7 +8,7 @@ import sys
 import plots_table
 import pytest
 
-from plots import explore, table
+from plots import explore, explore_chart, explore_records, table
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 
@@ -106,7 +106,7 @@ def test_filters_change_what_is_drawn(page):
         'svg.marks .mark-symbol path[aria-label*="run: "]').length == count""",
       arg=count,
     )
-    select.select_option(explore.ALL)
+    select.select_option(explore_chart.ALL)
   page.locator('select[name="shown"]').select_option('Omniglot character')
   page.wait_for_selector('svg.marks path[aria-label*="run: omniglot"]')
   assert not page.locator('svg.marks path[aria-label*="binarized"]').count()
@@ -194,7 +194,7 @@ def test_words_of_a_row(tmp_path):
   rows = table.read(
     plots_table.write(tmp_path / 'x.csv', plots_table.rows(['omniglot']))
   )
-  record = explore.record(rows[0], 'Omniglot alphabet')
+  record = explore_records.record(rows[0], 'Omniglot alphabet')
   minus = '\N{MINUS SIGN}'
   assert record['family'] == (
     f'({minus}, {minus}) deconvolutional, Gaussian; conv encoder'

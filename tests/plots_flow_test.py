@@ -5,7 +5,8 @@ import plots_table
 import pytest
 
 from plots import (
-  explore,
+  explore_chart,
+  explore_records,
   flow_lines,
   flows,
   label_distortion,
@@ -83,9 +84,9 @@ def test_the_known_variants_come_in_one_order(rows):
 
 def test_the_explorer_names_the_variant(rows):
   row = next(row for row in rows if row.variant == 'untrained')
-  record = explore.record(row, 'MNIST digit')
+  record = explore_records.record(row, 'MNIST digit')
   assert record['line'] == record['family'] == 'flow, untrained'
-  assert len(explore.FLOW_DASHES) == len(flow_lines.FLOWS)
+  assert len(explore_chart.FLOW_DASHES) == len(flow_lines.FLOWS)
 
 
 def test_the_table_interpolates_c_of_each_variant_and_of_models(rows):
