@@ -62,9 +62,9 @@ def low_rate(panels: Sequence[Panel]) -> Figure:
     shown += [*vaes, *(row for row in panel.rows if row.method != 'vae')]
     _draw(left, panel, vaes, 'label_distortion')
     _draw(right, panel, vaes, 'distortion')
-    ends = np.array([0, LARGEST])
-    floor = references.hard_floor(ends, panel.label_entropy)
-    left.fill_between(ends, floor, **label_distortion.FLOOR)
+    corner = np.array([0, panel.label_entropy])
+    floor = references.hard_floor(corner, panel.label_entropy)
+    left.fill_between(corner, floor, **label_distortion.FLOOR)
     left.set_ylim(0, 1.06 * panel.label_entropy)
     left.set_ylabel('label distortion C (nats)')
     right.set_ylabel('distortion D (nats)')

@@ -3,6 +3,7 @@
 import numpy as np
 import plots_table
 import pytest
+from matplotlib.collections import PolyCollection
 
 from plots import figures, table
 from plots.representatives import note, representatives
@@ -80,6 +81,14 @@ def test_decoders_for_low_rates_have_their_own_figure(tmp_path, made):
     assert len(lines) == (one == 'low_rate')
   [line] = lines
   np.testing.assert_allclose(line.get_xydata(), [[5.0, 0.4]])
+  # C < H(Y) - R is shaded: up to R = H(Y), where C is 0.
+  [floor] = [
+    area
+    for area in drawn['low_rate'].axes[0].collections
+    if isinstance(area, PolyCollection)
+  ]
+  corners = floor.get_paths()[0].vertices
+  np.testing.assert_allclose(corners.max(axis=0), 2.3008)
 
 
 def test_without_other_decoders_they_are_drawn_everywhere(tmp_path, made):
