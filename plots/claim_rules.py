@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from plots.evidence import AUTO, DECONV, MARGINALS, Evidence, Family
-from plots.seeds import Mean, average
+from plots.seeds import Mean, average, averaged
 from plots.table import Row
 from vae_info.errors import UserError
 
@@ -26,6 +26,7 @@ PCA_RATES = ((PCA_RATE, '10.4'), (16.0, '16'))
 CLOSE = 0.05  # Nats: "nearly all" label information is left.
 KEPT_RATE = 20.0  # Nats: the paper's compression by a factor of 4.
 ONCE_RATE = 8.9  # Nats: its factor of over 9.
+LOCAL = 'local_autoregressive'
 ONCE_LOSS = 0.15  # Nats: C that counts as "partly" there.
 EQUAL_RATE = 17.0  # Nats: where decoders and marginals are compared.
 LITTLE, WEAK, TRACKS = 1.5, 0.5, 0.1  # Of claim 6.
@@ -120,6 +121,33 @@ def kept_once(tasks: Tasks) -> Claim:
   """Claim 2: an autoregressive decoder kept label information at 8 nats."""
   digits = tasks('digit')
   best = digits.supervised
+  loss, name = lowest(digits)
+  gap = loss.minus(best)
+  simple = digits.at(DECONV, 'vampprior', ONCE_RATE)
+  local = _local(digits)
+  verdict = 'partly' if loss.upper < ONCE_LOSS else 'not seen'
+  return Claim(
+    'An autoregressive decoder did so once, at 8 nats: a compression by more '
+    'than 9.',
+    f'For any autoregressive training without augmentation, at R up to '
+    f'{ONCE_RATE} nats, C − C of the best supervised network is below {CLOSE}. '
+    f'Partly: C is below {ONCE_LOSS}.',
+    f'C up to {ONCE_RATE} nats is {loss} at best ({name}), {gap} above the '
+    f'supervised one. A deconvolutional decoder with a VampPrior has {simple} '
+    f'there{local and f", a decoder that sees five by five pixels {local}"}.',
+    'seen' if gap.upper < CLOSE else verdict,
+    'An autoregressive decoder kept it once at 8 nats',
+    f'C = {loss} by {ONCE_RATE} nats; deconvolutional {simple}'
+    f'{local and f"; few pixels {local}"}',
+  )
+
+
+def lowest(digits: Evidence) -> tuple[Mean, str]:
+  """The least C of autoregressive decoders at up to `ONCE_RATE`, and whose.
+
+  Raises:
+    UserError: The table has no such result.
+  """
   found = [
     (loss, f'{row.marginal}, β = {row.number("beta"):.2g}')
     for row, loss in _at_low_rates(digits)
@@ -132,22 +160,31 @@ def kept_once(tasks: Tasks) -> Claim:
           found.append((loss, curve.name))
   if not found:
     raise UserError(f'the table has no autoregressive R up to {ONCE_RATE} nats')
-  loss, name = min(found, key=lambda one: one[0].value)
-  gap = loss.minus(best)
-  simple = digits.at(DECONV, 'vampprior', ONCE_RATE)
-  verdict = 'partly' if loss.upper < ONCE_LOSS else 'not seen'
-  return Claim(
-    'An autoregressive decoder did so once, at 8 nats: a compression by more '
-    'than 9.',
-    f'For any autoregressive training without augmentation, at R up to '
-    f'{ONCE_RATE} nats, C − C of the best supervised network is below {CLOSE}. '
-    f'Partly: C is below {ONCE_LOSS}.',
-    f'C up to {ONCE_RATE} nats is {loss} at best ({name}), {gap} above the '
-    f'supervised one. A deconvolutional decoder with a VampPrior has {simple} '
-    'there.',
-    'seen' if gap.upper < CLOSE else verdict,
-    'An autoregressive decoder kept it once at 8 nats',
-    f'C = {loss} by {ONCE_RATE} nats; deconvolutional {simple}',
+  return min(found, key=lambda one: one[0].value)
+
+
+def _local(digits: Evidence) -> str:
+  """C of decoders with a small context at up to `ONCE_RATE`, as text, or ''.
+
+  They are autoregressive, but not the paper's, and do not count for the claim.
+  """
+  losses = [
+    _loss(row)
+    for row in averaged(digits.of('vae'))
+    if row.decoder == LOCAL
+    and not row.augmentation
+    and row.number('rate') <= ONCE_RATE
+  ]
+  return str(min(losses, key=lambda loss: loss.value)) if losses else ''
+
+
+def _loss(row: Row) -> Mean:
+  """C of a row, which may be a mean over seeds."""
+  return Mean(
+    row.number('label_distortion'),
+    row.number('label_distortion_stderr'),
+    float(row.seeds - 1) if row.seeds > 1 else float('inf'),
+    row.seeds,
   )
 
 
@@ -159,12 +196,7 @@ def _plain(row: Row) -> bool:
 def _at_low_rates(digits: Evidence) -> list[tuple[Row, Mean]]:
   """Each autoregressive result at up to `ONCE_RATE`, and its C."""
   return [
-    (
-      row,
-      Mean(
-        row.number('label_distortion'), row.number('label_distortion_stderr')
-      ),
-    )
+    (row, _loss(row))
     for row in digits.of('vae')
     if _plain(row) and row.number('rate') <= ONCE_RATE
   ]
@@ -242,12 +274,7 @@ def random_encoders(tasks: Tasks) -> Claim:
     (family.best for family in digits.families),
     key=lambda row: row.number('label_distortion'),
   )
-  loss = Mean(
-    best.number('label_distortion'),
-    best.number('label_distortion_stderr'),
-    float(best.seeds - 1) if best.seeds > 1 else float('inf'),
-    best.seeds,
-  )
+  loss = _loss(best)
   pixels = digits.baseline('supervised_simple')
   return Claim(
     'Codes of a random convolutional encoder, not compressed, keep less than '

@@ -6,7 +6,7 @@ import math
 import pytest
 from commands import call
 
-from plots import compare
+from plots import compare, comparisons
 from plots.table import Row
 
 
@@ -38,7 +38,7 @@ CURVE = [make(beta, '0.5:8') for beta in (0.5, 1.0, 2.0, 4.0, 8.0)]
 
 def test_objective_at_the_same_beta_and_c_at_the_same_rate():
   alone = make(3.0, distortion=90.0, rate=17.0, label_distortion=0.5)
-  [comparison] = compare.comparisons([*CURVE, alone])
+  [comparison] = comparisons.comparisons([*CURVE, alone])
   assert comparison.own_objective == pytest.approx(90 + 3 * 17)
   log3 = math.log(3)
   expected = 65 + 20 * log3 + 3 * (30 - 10 * log3)
@@ -51,7 +51,7 @@ def test_objective_at_the_same_beta_and_c_at_the_same_rate():
 
 
 def test_outside_of_the_curve_nothing_is_said():
-  [comparison] = compare.comparisons([*CURVE, make(0.1)])
+  [comparison] = comparisons.comparisons([*CURVE, make(0.1)])
   assert comparison.objective is None
   assert comparison.label_distortion is None
   assert compare.line(comparison).count('–') == 4
@@ -64,7 +64,7 @@ def test_only_the_same_family_and_seed_are_compared():
     make(1.0, epochs=3.0),
     make(1.0, latent_size=2.0),
   ]
-  assert not list(compare.comparisons([*CURVE, *others]))
+  assert not list(comparisons.comparisons([*CURVE, *others]))
 
 
 def test_a_convex_curve_is_followed_closely():
@@ -76,7 +76,7 @@ def test_a_convex_curve_is_followed_closely():
     make(30 / rate, '1:15', rate=rate, label_distortion=at(rate))
     for rate in rates
   ]
-  [comparison] = compare.comparisons([*curve, make(2.7, rate=11.0)])
+  [comparison] = comparisons.comparisons([*curve, make(2.7, rate=11.0)])
   straight = (at(8.0) + at(14.0)) / 2
   assert straight - at(11.0) > 0.03
   assert abs(comparison.label_distortion - at(11.0)) < 0.01
@@ -87,7 +87,7 @@ def test_an_annealed_curve_is_named():
     dataclasses.replace(row, kl_annealing_epochs=1.0, run='annealed')
     for row in CURVE
   ]
-  compared = list(compare.comparisons([*CURVE, *curve, make(3.0)]))
+  compared = list(comparisons.comparisons([*CURVE, *curve, make(3.0)]))
   assert [one.trained for one in compared] == ['0.5:8', '0.5:8, annealed']
 
 
@@ -112,7 +112,7 @@ def test_how_many_are_met_is_counted():
     make(0.5, distortion=200.0, label_distortion=0.9),  # The curve is better.
     make(0.1),  # Outside the curve.
   ]
-  [text] = compare.summary(list(compare.comparisons([*CURVE, *runs])))
+  [text] = compare.summary(list(comparisons.comparisons([*CURVE, *runs])))
   assert text == (
     '- deconvolutional: D + βR of the curve is at most 1 % above in 2 of 3, '
     'and below in 1; C is within 0.03 nats in 2 of 3.'

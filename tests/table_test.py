@@ -11,6 +11,7 @@ import pytest
 from commands import call
 
 from launch import sweeps
+from plots import goals, table
 
 TABLE = pathlib.Path(__file__).parents[1] / 'plots' / 'results.csv'
 NAMES = (
@@ -71,6 +72,10 @@ def test_no_result_is_there_twice(rows):
   names = ('run', 'task', 'beta', 'latent_size', 'noise', 'classifier')
   results = [tuple(row[name] for name in names) for row in rows]
   assert len(set(results)) == len(results)
+
+
+def test_no_result_contradicts_a_bound_beyond_three_errors():
+  assert goals.impossible(table.read(TABLE)) == []
 
 
 @pytest.mark.slow

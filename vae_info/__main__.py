@@ -29,6 +29,7 @@ COMMANDS = (
   'plots.explore',
   'plots.pictures',
   'plots.claims',
+  'plots.goals',
   'plots.compare',
   'plots.baselines',
   'plots.sandwiches',

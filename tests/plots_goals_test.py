@@ -1,0 +1,59 @@
+"""The table of goals, and results that contradict a bound."""
+
+import dataclasses
+
+import plots_table
+import pytest
+
+from plots import goals, table
+from plots.evidence import DECONV, Evidence
+
+
+@pytest.fixture(scope='module')
+def rows(tmp_path_factory):
+  made = list(plots_table.rows(('binarized_mnist',)))
+  path = tmp_path_factory.mktemp('table') / 'r.csv'
+  return table.read(plots_table.write(path, made))
+
+
+def test_every_goal_has_a_line(rows):
+  text = goals.lines(rows)
+  assert len(text) == 2 + 9
+  cells = [line.split(' | ') for line in text[2:]]
+  assert all(len(line) == 3 for line in cells)
+  assert cells[-2][2] == '1 |'  # One seed of each family.
+  assert cells[-1][2] == '0 |'
+
+
+def test_a_column_is_interpolated_in_log_beta(rows):
+  family = Evidence(rows, 'digit').family(DECONV, 'gaussian')
+  points = sorted(family.rows, key=lambda row: row.beta)
+  low, high = points[3], points[4]
+  at_low = goals.at_beta(family, low.beta, 'rate_plus_distortion')
+  assert at_low.value == pytest.approx(low.rate_plus_distortion)
+  middle = goals.at_beta(family, (low.beta * high.beta) ** 0.5, 'rate')
+  assert high.rate < middle.value < low.rate
+  assert goals.at_beta(family, 1e-3, 'rate') is None
+
+
+@pytest.mark.parametrize(
+  ('changes', 'name'),
+  [
+    (
+      {'information_lower': 5.0, 'information_upper': 4.4},
+      'information_lower is above information_upper',
+    ),
+    (
+      {'label_distortion': 0.7, 'label_information_upper': 0.9},
+      'C is below its floor',
+    ),
+    ({'rate_plus_distortion': 78.0}, 'D + R is below H(X)'),
+  ],
+)
+def test_a_contradiction_beyond_three_errors_is_found(rows, changes, name):
+  errors = {f'{key}_stderr': 0.1 for key in changes}
+  row = dataclasses.replace(rows[0], **changes, **errors)
+  assert goals.impossible([row]) == [f'{row}: {name}']
+  wide = {key: 1.0 for key in errors}
+  assert not goals.impossible([dataclasses.replace(row, **wide)])
+  assert not goals.impossible(rows)
