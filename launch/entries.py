@@ -157,6 +157,7 @@ def clusters_of(
     Entry(
       {
         'dataset': entry.config.dataset,
+        'binarization': entry.config.binarization,
         'task': task,
         'baseline': 'clusters',
         'seed': entry.config.seed,
