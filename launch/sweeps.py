@@ -72,7 +72,7 @@ LOCAL = 'local_autoregressive'
 SHORT_RANGES = {DECONV: '0.6:10', AUTO: '0.3:2'}
 # A nat of a sprite's code saves more of D. The rate is near 0 from 40 on.
 SPRITES_RANGE = '0.5:30'
-LOW_RANGE = '1:30'  # From about 17 nats down to about one.
+LOW_RANGE = '1:30'  # From about 13 nats down to a quarter of one.
 SIX_BETAS = {
   SHORT_RANGES[DECONV]: '0.6,1,1.8,3.2,5.7,10',
   SHORT_RANGES[AUTO]: '0.3,0.44,0.64,0.93,1.4,2',

@@ -1,16 +1,40 @@
 """Markdown tables of curves at some rates, for other modules.
 
-A value is interpolated along its curve; see `curves`.
+A value is interpolated along the curve of each seed; see `curves`. Then the
+seeds are averaged, as in `evidence`.
 """
 
+import pathlib
+import statistics
 from collections.abc import Callable, Sequence
 
-from plots import seeds, style
+from plots import style, table
 from plots.curves import interpolated
+from plots.evidence import DATASETS
 from plots.table import Row, column
 
 # The columns that a row of a multi-beta model must have.
 MODEL = ('encoder', 'decoder', 'marginal', 'rate', 'label_distortion')
+
+Curves = list[tuple[str, list[Row]]]  # Names, and the rows of all seeds.
+
+
+def rows_of_task(path: str, task: str, classifier: str) -> list[Row]:
+  """The rows of a table for one task of the paper, with C by one classifier.
+
+  Args:
+    path: The table's file.
+    task: A key of `evidence.DATASETS`.
+    classifier: Name of the classifier.
+
+  Raises:
+    UserError: The file is no table of results, or lacks the task's data set.
+    OSError: The file cannot be read.
+  """
+  rows = table.choose(
+    table.read(pathlib.Path(path)), [DATASETS[task]], classifier
+  )
+  return [row for row in rows if row.task == task]
 
 
 def head(title: str, rates: Sequence[float]) -> list[str]:
@@ -20,7 +44,7 @@ def head(title: str, rates: Sequence[float]) -> list[str]:
     title: What the first cell says, such as `C at a rate of`.
     rates: Rates, nats.
   """
-  names = ' | '.join(f'{rate:g} nats' for rate in rates)
+  names = ' | '.join(f'{rate:g} nat{"s" * (rate != 1)}' for rate in rates)
   return [f'| {title} | {names} |', f'|{"---|" * (1 + len(rates))}']
 
 
@@ -33,40 +57,51 @@ def line(name: str, values: Sequence[float | None], digits: int = 3) -> str:
 def along(
   rows: Sequence[Row], name: str, rates: Sequence[float]
 ) -> list[float | None]:
-  """A column of one curve at some rates, nats; None beyond its ends.
+  """A column of one curve at some rates, nats, averaged over seeds.
+
+  It is None beyond the end of any seed's curve.
 
   Args:
-    rows: The points of the curve, in any order.
+    rows: The points of the curves of all seeds, in any order.
     name: The column.
     rates: Where to interpolate.
   """
-  places, values = column(rows, 'rate'), column(rows, name)
-  return [interpolated(rate, places, values) for rate in rates]
+  runs: dict[str, list[Row]] = {}
+  for row in rows:
+    runs.setdefault(row.run, []).append(row)
+  curves = [
+    (column(points, 'rate'), column(points, name)) for points in runs.values()
+  ]
+  result = []
+  for rate in rates:
+    values = [interpolated(rate, *curve) for curve in curves]
+    known = [value for value in values if value is not None]
+    full = len(known) == len(values)
+    result.append(statistics.fmean(known) if full else None)
+  return result
 
 
-def models(
-  rows: Sequence[Row], wanted: Callable[[Row], bool]
-) -> dict[str, list[Row]]:
-  """The points of multi-beta models by the model's name.
-
-  Seeds are averaged. All have the `conv` encoder.
+def models(rows: Sequence[Row], wanted: Callable[[Row], bool]) -> Curves:
+  """The multi-beta models with the `conv` encoder.
 
   Args:
     rows: Rows of one task.
     wanted: Whether a row is of a model that is wanted.
   """
   groups: dict[str, list[Row]] = {}
-  for row in seeds.averaged(rows):
-    if row.beta_trained and row.encoder == 'conv' and wanted(row):
+  for row in rows:
+    ranged = row.method == 'vae' and row.beta_trained and row.encoder == 'conv'
+    if ranged and wanted(row):
       groups.setdefault(row.configuration, []).append(row)
-  return {
-    model_name(groups[key][0]): groups[key]
+  return [
+    (model_name(groups[key]), groups[key])
     for key in sorted(groups, reverse=True)
-  }
+  ]
 
 
-def model_name(row: Row) -> str:
-  """Marginal, decoder, range, epochs and number of seeds, as text."""
+def model_name(rows: Sequence[Row]) -> str:
+  """Marginal, decoder, training and number of seeds, as text."""
+  row = rows[0]
   parts = [
     f'β-VAE, {style.marginal_look(row.marginal).name} marginal',
     row.decoder.replace('_', ' '),
@@ -74,6 +109,14 @@ def model_name(row: Row) -> str:
   ]
   if row.epochs:
     parts.append(f'{row.epochs:g} epochs')
-  if row.seeds > 1:
-    parts.append(f'{row.seeds} seeds')
-  return ', '.join(parts)
+  if row.architecture == 'paper':
+    parts.append('paper size')
+  if row.augmentation:
+    parts.append(f'{row.augmentation} augmentation')
+  return ', '.join(parts) + seeds_text(rows)
+
+
+def seeds_text(rows: Sequence[Row]) -> str:
+  """The number of runs, such as `, 3 seeds`; '' for one."""
+  count = len({row.run for row in rows})
+  return f', {count} seeds' if count > 1 else ''

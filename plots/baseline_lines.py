@@ -27,12 +27,12 @@ LINES: dict[str, tuple[str, style.Keywords]] = {
   ),
   'kmeans': (
     'k-means',
-    {'color': style.ORANGE, 'linewidth': 1.2, 'zorder': 2},
+    {'color': style.SKY, 'linewidth': 1.2, 'zorder': 2},
   ),
   'kmeans_deskewed': (
     'k-means without slant and position',
     {
-      'color': style.ORANGE,
+      'color': style.SKY,
       'linewidth': 1.0,
       'linestyle': (0, (3, 1)),
       'zorder': 2,
@@ -40,26 +40,39 @@ LINES: dict[str, tuple[str, style.Keywords]] = {
   ),
   'clusters': (
     'clusters of codes',
-    {'color': style.PURPLE, 'linewidth': 1.2, 'zorder': 2},
+    {'color': style.BLACK, 'linewidth': 1.3, 'zorder': 2},
   ),
 }
 CLUSTERS = ('kmeans', 'kmeans_deskewed', 'clusters')
 
 
+def groups(rows: Iterable[Row], method: str) -> list[list[Row]]:
+  """The rows of a method, in groups of one curve each.
+
+  PCA is one curve. Clusters are one for each way to make them.
+  """
+  found: dict[tuple, list[Row]] = {}
+  for row in rows:
+    if row.method == method:
+      place = (row.configuration, row.variant) if method in CLUSTERS else ()
+      found.setdefault(place, []).append(row)
+  return [*found.values()]
+
+
 def draw(axes, panel: Panel, x: str, y: str) -> None:
   """Draws column `y` against column `x`, for each method that has both."""
   for method, (_, line) in LINES.items():
-    rows = panel.of(method)
-    if not rows or getattr(rows[0], x) is None or getattr(rows[0], y) is None:
-      continue
-    # Rounded, since rates that should be equal differ in their last digits.
-    places = np.array([round(value, 6) for value in column(rows, x)])
-    values = np.array(column(rows, y))
-    if method in CLUSTERS:
-      chosen = np.argsort(places)
-    else:
-      chosen = references.envelope(places, values)
-    axes.plot(places[chosen], values[chosen], label=method, **line)
+    for rows in groups(panel.rows, method):
+      if getattr(rows[0], x) is None or getattr(rows[0], y) is None:
+        continue
+      # Rounded, since rates that should be equal differ in their last digits.
+      places = np.array([round(value, 6) for value in column(rows, x)])
+      values = np.array(column(rows, y))
+      if method in CLUSTERS:
+        chosen = np.argsort(places)
+      else:
+        chosen = references.envelope(places, values)
+      axes.plot(places[chosen], values[chosen], label=method, **line)
 
 
 def key(rows: Iterable[Row]) -> list[Line2D]:

@@ -138,7 +138,7 @@ def kept_once(tasks: Tasks) -> Claim:
     'seen' if gap.upper < CLOSE else verdict,
     'An autoregressive decoder kept it once at 8 nats',
     f'C = {loss} by {ONCE_RATE} nats; deconvolutional {simple}'
-    f'{local and f"; few pixels {local}"}',
+    f'{local and f"; autoregressive in 5×5 pixels {local}"}',
   )
 
 

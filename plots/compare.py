@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import table, table_flags
+from plots import style, table, table_flags
 from plots.comparisons import METHODS, Comparison, comparisons
 from vae_info import cli
 
@@ -32,17 +32,20 @@ def line(comparison: Comparison) -> str:
   if objective is None:
     cells += ['–', '–']
   else:
-    cells += [f'{objective:.2f}', f'{100 * (objective / own - 1):+.1f} %']
+    cells += [
+      f'{objective:.2f}',
+      style.signed(100 * (objective / own - 1), '.1f') + ' %',
+    ]
   cells.append(f'{own_loss:.3f}')
   if loss is None:
     cells += ['–', '–']
   else:
-    cells += [f'{loss:.3f}', f'{loss - own_loss:+.3f}']
+    cells += [f'{loss:.3f}', style.signed(loss - own_loss, '.3f')]
   return f'| {" | ".join(cells)} |'
 
 
 HEAD = """\
-| encoder, decoder, marginal | task | β | R | D + βR | curve | D + βR of the curve | | C | of the curve, at this R | |
+| encoder, decoder, marginal | task | β | R | D + βR | curve | D + βR of the curve | above | C | of the curve, at this R | above |
 |---|---|---|---|---|---|---|---|---|---|---|"""  # noqa: E501
 
 
@@ -51,14 +54,15 @@ def summary(compared: Sequence[Comparison]) -> list[str]:
 
   Each decoder has a line of Markdown. It counts where D + beta R of the curve
   is at most 1 % above, and where it is below. Then it counts where C is within
-  0.03 nats.
+  0.03 nats. R and D do not depend on the task, so they count once for a run.
   """
   lines = []
   for decoder in sorted({one.row.decoder for one in compared}):
     ours = [one for one in compared if one.row.decoder == decoder]
+    once = {(one.row.run, one.trained): one for one in ours}
     objectives = [
       one.objective / one.own_objective - 1
-      for one in ours
+      for one in once.values()
       if one.objective is not None
     ]
     losses = [

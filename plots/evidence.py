@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from plots.curves import interpolated
-from plots.representatives import preference
+from plots.representatives import LOW_RATE, preference
 from plots.seeds import Mean, averaged
 from plots.table import Row, column, rows_of_methods
 from vae_info import references
@@ -51,10 +51,16 @@ class Curve:
 
   @property
   def name(self) -> str:
-    """Family and range of betas, as text; and what else is unusual."""
+    """Family, range of betas and epochs, as text; and what else is unusual."""
     row = self.first
-    size = '' if row.architecture == COMPACT else f', {row.architecture} size'
-    return f'{" ".join(row.family)}, {row.training}{size}'
+    parts = [' '.join(row.family), row.training]
+    if row.epochs:
+      parts.append(f'{row.epochs:g} epochs')
+    if row.architecture != COMPACT:
+      parts.append(f'{row.architecture} size')
+    if row.augmentation:
+      parts.append(f'{row.augmentation} augmentation')
+    return ', '.join(parts)
 
   @property
   def betas(self) -> tuple[float, float]:
@@ -142,7 +148,11 @@ class Evidence:
     groups: dict[str, list[Curve]] = {}
     for _, points in sorted(runs.items()):
       groups.setdefault(points[0].configuration, []).append(Curve(points))
-    self.families = [Family(curves) for curves in groups.values()]
+    families = [Family(curves) for curves in groups.values()]
+    # Those of the paper's decoders come first.
+    self.families = sorted(
+      families, key=lambda family: family.curves[0].first.decoder in LOW_RATE
+    )
 
   def of(self, method: str) -> list[Row]:
     """The rows of one method, such as 'vae' or 'pca'."""

@@ -26,8 +26,8 @@ HELP = (
   'Point at a result to see its numbers. Drag across results to highlight them '
   'in both panels. Click one to highlight its whole run; Shift adds a run. '
   'Double-click to undo. A line joins the βs of one multi-beta model. '
-  'Open markers: deconvolutional decoder. Ring: flow encoder. Dashed: random '
-  'discarding. Ticks: PCA and k-means. Grey lines: codes of a normalizing '
+  'Open markers: deconvolutional decoders. Ring: flow encoder. Dashed: random '
+  'discarding. Ticks: PCA and clusters. Grey lines: codes of a normalizing '
   'flow.'
 )
 STYLE = """

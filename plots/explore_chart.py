@@ -12,6 +12,8 @@ from plots.label_distortion import BASELINES
 from plots.panels import Panel
 
 ALL = 'all'
+# Decoders whose pixels are independent given the code have open markers.
+OPEN = ['deconvolutional', 'deconvolutional_invariant']
 WIDTH, HEIGHT = 430, 400
 # matplotlib's marker -> Vega's shape, and a character for the key.
 SHAPES = {
@@ -215,7 +217,7 @@ def _vaes(alt, vaes, across, up, bright) -> list:
   )
   fill = alt.Fill('line:N', legend=None, scale=colours)
   open_or_full = alt.condition(
-    "datum.decoder == 'deconvolutional'", alt.value('white'), fill
+    f'indexof({OPEN}, datum.decoder) >= 0', alt.value('white'), fill
   )
   places = {'x': across, 'y': up, 'opacity': bright}
   # Markers come last, so that they lie on top and get the pointer.

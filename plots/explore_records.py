@@ -39,27 +39,15 @@ def record(row: Row, panel: str) -> dict:
     row: The result.
     panel: Title of the panel that shows it.
   """
-  is_vae = row.method == 'vae'
-  name = NAMES.get(row.method, row.method)
-  if is_vae:
-    family = style.family_name(row.decoder, row.marginal)
-    family += f'; {row.encoder} encoder'
-  else:
-    if row.method == 'flow':
-      name = FLOWS.get(row.variant, (f'flow, {row.variant}',))[0]
-    family = name
-    if row.noise is not None and row.method != 'flow':
-      family += f', {row.latent_size:g} dimensions, noise {row.noise:.3g}'
-    elif row.method in CLUSTERS:
-      family += f', {row.latent_size:g} clusters'
+  line, family = names(row)
   beta = '' if row.beta is None else f'{row.beta:g}'
   if row.beta_trained:
     beta += f' (trained over {row.training})'
   accuracy, preference = row.label_accuracy, row.label_preference
   return {
     'panel': panel,
-    'is': 'vae' if is_vae else row.method,
-    'line': style.marginal_look(row.marginal).name if is_vae else name,
+    'is': row.method,
+    'line': line,
     'run': row.run,
     'encoder': row.encoder,
     'decoder': row.decoder,
@@ -81,6 +69,29 @@ def record(row: Row, panel: str) -> dict:
     'preference_text': '–' if preference is None else f'{preference:.2f}',
     'classifier': row.classifier,
   }
+
+
+def names(row: Row) -> tuple[str, str]:
+  """The name of a row's line, and all that is known of its family, as texts."""
+  if row.method == 'vae':
+    family = style.family_name(row.decoder, row.marginal)
+    family += f'; {row.encoder} encoder'
+    if row.augmentation:
+      family += f'; {row.augmentation} augmentation'
+    return style.marginal_look(row.marginal).name, family
+  if row.method == 'flow':
+    name = FLOWS.get(row.variant, (f'flow, {row.variant}',))[0]
+    return name, name
+  name = NAMES.get(row.method, row.method)
+  if row.method in CLUSTERS:
+    way = f' ({row.variant})' if row.variant else ''
+    return name, f'{name}, {row.latent_size:g} clusters{way}'
+  if row.noise is not None:
+    return (
+      name,
+      f'{name}, {row.latent_size:g} dimensions, noise {row.noise:.3g}',
+    )
+  return name, name
 
 
 def with_error(row: Row, name: str) -> str:

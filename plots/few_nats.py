@@ -2,18 +2,17 @@
 
     python -m plots.few_nats --task=digit
 
-The first two tables have C and D at equal rates, interpolated along each curve:
-k-means of images, clusters of codes, water-filled PCA, and the multi-beta
-models with a VampPrior. The last has trainings at one beta, or at one target
-rate, with at most ten nats. Methods with several seeds are averaged.
+The first two tables have C and D at equal rates, interpolated along each curve.
+The curves are clusters of images and of codes, water-filled PCA, and the
+multi-beta models with a VampPrior. The last table has trainings at one beta, or
+at one target rate, with at most ten nats. Seeds are averaged.
 """
 
-import pathlib
 from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import at_rates, baseline_lines, seeds, table
+from plots import at_rates, baseline_lines, seeds, table, table_flags
 from plots.evidence import DATASETS
 from plots.table import Row
 from vae_info import cli
@@ -26,40 +25,53 @@ NUMBERS = ('rate', 'distortion', 'label_distortion')
 _SIMPLE = ('kmeans', 'kmeans_deskewed', 'clusters', 'pca_water_filled')
 METHODS = {
   **dict.fromkeys(_SIMPLE, ('rate', 'label_distortion')),
-  'vae': (*at_rates.MODEL, 'beta', 'distortion'),
+  'vae': (
+    *at_rates.MODEL,
+    'beta',
+    'distortion',
+    *(f'{name}_stderr' for name in NUMBERS),
+  ),
 }
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
   """The tables of one task, as Markdown, with a blank line between them."""
   chosen = table.rows_of_methods(rows, METHODS)
-  averaged = seeds.averaged(chosen)
-  curves = {}
-  for method in _SIMPLE:
-    group = [row for row in averaged if row.method == method]
-    if group:
-      count = f', {group[0].seeds} seeds' if group[0].seeds > 1 else ''
-      curves[baseline_lines.LINES[method][0] + count] = group
-  curves |= at_rates.models(chosen, lambda row: row.marginal == 'vampprior')
+  curves = [
+    *_simple(chosen),
+    *at_rates.models(chosen, lambda row: row.marginal == 'vampprior'),
+  ]
   return [
     *_at_rates('C at a rate of', 'label_distortion', curves, 3),
     '',
     *_at_rates('D at a rate of', 'distortion', curves, 1),
     '',
-    *_single([row for row in averaged if row.method == 'vae']),
+    *_single(seeds.averaged([row for row in chosen if row.method == 'vae'])),
   ]
+
+
+def _simple(rows) -> at_rates.Curves:
+  """The curves of methods that are no β-VAEs; each way to cluster is one."""
+  curves = []
+  for method in _SIMPLE:
+    name = baseline_lines.LINES[method][0]
+    groups = baseline_lines.groups(rows, method)
+    for group in groups:
+      way = f' ({group[0].variant})' if len(groups) > 1 else ''
+      curves.append((name + way + at_rates.seeds_text(group), group))
+  return curves
 
 
 def _at_rates(title, name, curves, digits):
   """A table of one column; curves that have it nowhere are left out."""
-  values = {
-    key: at_rates.along(group, name, RATES)
-    for key, group in curves.items()
+  values = [
+    (key, at_rates.along(group, name, RATES))
+    for key, group in curves
     if all(getattr(row, name) is not None for row in group)
-  }
+  ]
   return at_rates.head(title, RATES) + [
     at_rates.line(key, found, digits)
-    for key, found in values.items()
+    for key, found in values
     if any(value is not None for value in found)
   ]
 
@@ -84,19 +96,11 @@ def _single(rows):
 
 def main(argv):
   cli.no_arguments(argv)
-  dataset = DATASETS[FLAGS.task]
-  rows = [
-    row
-    for row in table.read(pathlib.Path(FLAGS.results))
-    if (row.dataset, row.task) == (dataset, FLAGS.task)
-  ]
+  rows = at_rates.rows_of_task(FLAGS.results, FLAGS.task, FLAGS.classifier)
   for text in lines(rows):
     print(text)
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string(
-    'results', 'plots/results.csv', 'Table of results to read.'
-  )
-  flags.DEFINE_enum('task', 'digit', list(DATASETS), 'Which labels.')
+  table_flags.define_task_flags(DATASETS)
   app.run(cli.one_line_errors(main))

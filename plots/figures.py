@@ -50,18 +50,17 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   Raises:
     UserError: A row that a figure draws is damaged, or there is no row to draw.
   """
-  drawn = representatives.representatives(rows)
+  drawn = representatives.of_paper(rows)
   # Checks all rows before the first figure, so that damage stops the command
   # before it writes any.
   panels = averaged(label_distortion.make_panels(drawn))
   data_panels = averaged(rate_distortion.make_panels(drawn))
-  everything = averaged(label_distortion.make_panels(rows))
+  all_decoders = representatives.representatives(rows)
+  everything = averaged(label_distortion.make_panels(all_decoders))
   preferences = label_preference.with_preference(panels)
   bounded = information.with_bounds(panels)
   refitted = pixels.with_pixels(panels)
-  few = low_rate.with_low_rates(
-    panels, [row for panel in everything for row in panel.rows]
-  )
+  few = low_rate.with_low_rates(everything)
   yield 'figure1', label_distortion.label_distortion(panels)
   for panel in panels:
     if panel.title.startswith('MNIST'):
@@ -93,7 +92,7 @@ def attribute_figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
 
 def notes(rows: Sequence[Row]) -> list[str]:
   """Describes what the figures leave out, a line for each case."""
-  drawn = representatives.representatives(rows)
+  drawn = representatives.of_paper(rows)
   panels = label_distortion.make_panels(drawn)
   return [
     *representatives.note(rows),

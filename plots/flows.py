@@ -7,13 +7,12 @@ normal, as that of a flow is. The beta-VAEs are the multi-beta models with the
 deconvolutional decoder. C is interpolated along each curve.
 """
 
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 from absl import app, flags
 
-from plots import at_rates, flow_lines, table
+from plots import at_rates, flow_lines, table, table_flags
 from plots.curves import interpolated
 from plots.evidence import DATASETS
 from plots.table import Row, column
@@ -36,7 +35,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
   variants = flow_lines.variants(chosen)
   if not variants:
     return []
-  curves = {flow_lines.look(name)[0]: group for name, group in variants.items()}
+  curves = [(flow_lines.look(n)[0], group) for n, group in variants.items()]
   models = at_rates.models(chosen, lambda row: row.decoder == 'deconvolutional')
   pca = [row for row in chosen if row.method == 'pca' and row.rate_variational]
   return [
@@ -52,7 +51,7 @@ def _lines_of(curves):
   """A line for each curve."""
   return [
     at_rates.line(name, at_rates.along(group, _LOSS, RATES))
-    for name, group in curves.items()
+    for name, group in curves
   ]
 
 
@@ -81,22 +80,14 @@ def _line_of_discarding(rows):
 
 def main(argv):
   cli.no_arguments(argv)
-  dataset = DATASETS[FLAGS.task]
-  rows = [
-    row
-    for row in table.read(pathlib.Path(FLAGS.results))
-    if (row.dataset, row.task) == (dataset, FLAGS.task)
-  ]
+  rows = at_rates.rows_of_task(FLAGS.results, FLAGS.task, FLAGS.classifier)
   found = lines(rows)
   if not found:
-    print(f'*{FLAGS.results} has no flow of {dataset}, {FLAGS.task}, yet.*')
+    print(f'*{FLAGS.results} has no flow of the task {FLAGS.task} yet.*')
   for text in found:
     print(text)
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string(
-    'results', 'plots/results.csv', 'Table of results to read.'
-  )
-  flags.DEFINE_enum('task', 'digit', list(DATASETS), 'Which labels.')
+  table_flags.define_task_flags(DATASETS)
   app.run(cli.one_line_errors(main))

@@ -6,6 +6,7 @@ The goals were set before the runs of `--sweep=figures`. A family is represented
 as in the claims; see `evidence`. D + R at beta = 1 is interpolated in log beta.
 """
 
+import dataclasses
 import math
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -29,7 +30,52 @@ SEEDS = 3
 LEAST_TOTAL = 79.0  # Nats: no model of MNIST can have a smaller D + R.
 ERRORS = 3.0  # Standard errors.
 
-Line = tuple[str, str, str]  # What, its goal, and what was reached.
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+  """One line of the table.
+
+  Attributes:
+    what: What is measured.
+    wanted: The most it may be.
+    reached: The number; None if the table of results lacks it.
+    text: The number as text, with its error.
+    unit: The unit of `wanted`, if it is not nats.
+    least: Whether `wanted` is the least it may be instead.
+  """
+
+  what: str
+  wanted: float
+  reached: float | None
+  text: str
+  unit: str = ''
+  least: bool = False
+
+  @property
+  def met(self) -> str:
+    """Whether the goal is reached, by the number without its error."""
+    if self.reached is None:
+      return 'not measured'
+    reached = (
+      self.reached >= self.wanted
+      if self.least
+      else (self.reached <= self.wanted)
+    )
+    return 'yes' if reached else 'no'
+
+  def __str__(self):
+    sign = '≥' if self.least else '≤'
+    cells = self.what, f'{sign} {self.wanted:g}{self.unit}', self.text, self.met
+    return f'| {" | ".join(cells)} |'
+
+
+def of_mean(
+  what: str, wanted: float, mean: Mean | None, more: str = ''
+) -> Goal:
+  """A goal for a number with an error, nats."""
+  if mean is None:
+    return Goal(what, wanted, None, '–')
+  return Goal(what, wanted, mean.value, mean.text() + more)
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
@@ -39,7 +85,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
     UserError: The table of results lacks a family of MNIST, or its baselines.
   """
   digits = Evidence(rows, 'digit')
-  found = [
+  goals = [
     *_claims(digits),
     *_totals(digits),
     _without_rate(digits),
@@ -47,39 +93,33 @@ def lines(rows: Sequence[Row]) -> list[str]:
     _seeds(digits),
     _impossible(rows),
   ]
-  return [
-    '| | goal | reached |',
-    '|---|---|---|',
-    *(f'| {" | ".join(line)} |' for line in found),
-  ]
+  head = ['| | goal | reached | met |', '|---|---|---|---|']
+  return [*head, *map(str, goals)]
 
 
-def _claims(digits) -> Iterator[Line]:
+def _claims(digits) -> Iterator[Goal]:
   losses = digits.losses(DECONV, KEPT_RATE)
   gap = min(losses, key=lambda loss: loss.value).minus(digits.supervised)
-  yield (
-    f'C at {KEPT_RATE:g} nats, deconvolutional, best marginal, less supervised',
-    f'≤ {CLOSE}',
-    str(gap),
-  )
+  what = f'C at {KEPT_RATE:g} nats, deconvolutional, best marginal'
+  yield of_mean(f'{what}, less supervised C', CLOSE, gap)
   loss, name = lowest(digits)
-  yield (
-    f'C up to {ONCE_RATE} nats, autoregressive',
-    f'≤ {ONCE_LOSS}',
-    f'{loss} ({name})',
-  )
+  what = f'C up to {ONCE_RATE} nats, autoregressive'
+  yield of_mean(what, ONCE_LOSS, loss, f' ({name})')
 
 
 def at_beta(family: Family, beta: float, name: str) -> Mean | None:
   """A column of a family at a beta, averaged over seeds.
 
-  It is None outside the range of a curve.
+  It is None outside the range of a curve, or if its rows lack the column.
   """
   values, errors = [], []
   for curve in family.curves:
-    places = [math.log(one) for one in column(curve.rows, 'beta')]
+    known = [row for row in curve.rows if _mean(row, name)]
+    if len(known) < 2:
+      return None
+    places = [math.log(one) for one in column(known, 'beta')]
     value, error = (
-      interpolated(math.log(beta), places, column(curve.rows, each))
+      interpolated(math.log(beta), places, column(known, each))
       for each in (name, f'{name}_stderr')
     )
     if value is None or error is None:
@@ -89,59 +129,54 @@ def at_beta(family: Family, beta: float, name: str) -> Mean | None:
   return Mean.of(values, errors)
 
 
-def _totals(digits) -> Iterator[Line]:
+def _totals(digits) -> Iterator[Goal]:
   for marginal, name in MARGINALS.items():
     family = digits.family(DECONV, marginal)
     total = at_beta(family, 1.0, 'rate_plus_distortion')
-    yield (
-      f'D + R at β = 1, deconvolutional, {name}',
-      f'≤ {TOTALS[marginal]:g}',
-      '–' if total is None else total.text(2),
-    )
+    what = f'D + R at β = 1, deconvolutional, {name}'
+    yield of_mean(what, TOTALS[marginal], total)
 
 
-def _without_rate(digits) -> Line:
+def _without_rate(digits) -> Goal:
   """D + R of an autoregressive decoder whose code has nearly no rate."""
   totals = [
-    Mean(
-      row.number('rate_plus_distortion'),
-      row.number('rate_plus_distortion_stderr'),
-      count=row.seeds,
-    )
+    dataclasses.replace(total, count=row.seeds)
     for marginal in MARGINALS
     for row in digits.family(AUTO, marginal).rows
     if row.number('rate') <= NO_RATE
+    and (total := _mean(row, 'rate_plus_distortion'))
   ]
   best = min(totals, key=lambda total: total.value, default=None)
-  return (
-    f'D + R at R ≤ {NO_RATE}, autoregressive',
-    f'≤ {TOTAL_WITHOUT_RATE:g}',
-    '–' if best is None else best.text(2),
-  )
+  what = f'D + R where R is at most {NO_RATE}, autoregressive'
+  return of_mean(what, TOTAL_WITHOUT_RATE, best)
 
 
-def _apart(rows) -> Line:
-  mnist = [row for row in rows if row.dataset == 'binarized_mnist']
+def _apart(rows) -> Goal:
+  # R and D do not depend on the task.
+  mnist = [
+    row
+    for row in rows
+    if (row.dataset, row.task) == ('binarized_mnist', 'digit')
+  ]
   vaes = table.rows_of_methods(mnist, comparisons.METHODS)
   changes = [
     100 * (pair.objective / pair.own_objective - 1)
     for pair in comparisons.comparisons(vaes)
     if pair.objective is not None
   ]
-  return (
-    'D + βR of a curve above that of a training at one β',
-    f'≤ {APART:g} %',
-    f'at most {max(changes):.1f} %, of {len(changes)}' if changes else '–',
-  )
+  worst = max(changes, default=None)
+  text = '–' if worst is None else f'{worst:.1f} % at most, of {len(changes)}'
+  what = 'D + βR of a curve above that of a training at one β'
+  return Goal(what, APART, worst, text, unit=' %')
 
 
-def _seeds(digits) -> Line:
-  counts = [
+def _seeds(digits) -> Goal:
+  count = min(
     len(digits.family(decoder, marginal).curves)
     for decoder in (DECONV, AUTO)
     for marginal in MARGINALS
-  ]
-  return 'seeds of each family', str(SEEDS), str(min(counts))
+  )
+  return Goal('seeds of each family', SEEDS, count, str(count), least=True)
 
 
 def impossible(rows: Sequence[Row]) -> list[str]:
@@ -167,32 +202,33 @@ def _pairs(row) -> Iterator[tuple[Mean, Mean, str]]:
     low, high = _mean(row, f'{name}_lower'), _mean(row, f'{name}_upper')
     if low and high:
       yield high, low, f'{name}_lower is above {name}_upper'
-  losses = [
-    _mean(row, 'label_distortion'),
-    _mean(row, 'label_distortion_least'),
-  ]
-  top = _mean(row, 'label_information_upper')
-  entropy = row.label_entropy
-  for loss in filter(None, losses):
-    if top and entropy is not None:
-      floor = Mean(entropy, 0.0).minus(top)
-      yield loss, floor, 'C is below its floor'
+  entropy = Mean(row.label_entropy or 0.0, 0.0)  # Without it, C is above all.
+  for name in ('label_distortion', 'label_distortion_least'):
+    for most in ('label_information_upper', 'rate'):
+      loss, information = _mean(row, name), _mean(row, most)
+      if loss and information:
+        yield loss, entropy.minus(information), f'{name} is below its floor'
   total = _mean(row, 'rate_plus_distortion')
   if total and row.subject == 'MNIST':
-    yield total, Mean(LEAST_TOTAL, 0.0), 'D + R is below H(X)'
+    name = f'D + R is below {LEAST_TOTAL:g} nats'
+    yield total, Mean(LEAST_TOTAL, 0.0), name
 
 
 def _mean(row, name) -> Mean | None:
+  """A column with its error; None if the row lacks one of them."""
   value, error = getattr(row, name), getattr(row, f'{name}_stderr')
-  return None if value is None else Mean(value, error or 0.0)
+  return None if value is None or error is None else Mean(value, error)
 
 
-def _impossible(rows) -> Line:
-  return (
-    'rows of the whole table with a lower bound above an upper one, C below '
-    'its floor, or D + R below H(X)',
-    'none',
-    str(len(impossible(rows))),
+def _impossible(rows) -> Goal:
+  count = len(impossible(rows))
+  return Goal(
+    'contradictions in the whole table: a lower bound above an upper one, C '
+    f'below a floor, D + R of MNIST below {LEAST_TOTAL:g}, each by more than '
+    f'{ERRORS:g} standard errors',
+    0,
+    count,
+    str(count),
   )
 
 

@@ -8,7 +8,9 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from plots import baseline_lines, label_distortion, style
 from plots.panels import Panel
@@ -24,27 +26,19 @@ def special(row: Row) -> bool:
   return row.method in baseline_lines.CLUSTERS or row.decoder in LOW_RATE
 
 
-def with_low_rates(panels: Sequence[Panel], rows: Sequence[Row]) -> list[Panel]:
-  """The panels that have such rows.
+def with_low_rates(panels: Sequence[Panel]) -> list[Panel]:
+  """The panels that have such rows, without augmented trainings.
 
   Args:
-    panels: The panels of figure 1.
-    rows: Rows of all decoders, checked and averaged over seeds. Those of
-      decoders for low rates are added to the panel of their data set and task.
+    panels: Panels of all decoders.
   """
-  result = []
-  for panel in panels:
-    first = panel.rows[0]
-    added = [
-      row
-      for row in rows
-      if row.decoder in LOW_RATE
-      and (row.dataset, row.task) == (first.dataset, first.task)
-    ]
-    drawn = [*panel.rows, *(row for row in added if row not in panel.rows)]
-    if any(map(special, drawn)):
-      result.append(dataclasses.replace(panel, rows=drawn))
-  return result
+  return [
+    dataclasses.replace(
+      panel, rows=[row for row in panel.rows if not row.augmentation]
+    )
+    for panel in panels
+    if any(map(special, panel.rows))
+  ]
 
 
 @style.styled
@@ -65,7 +59,7 @@ def low_rate(panels: Sequence[Panel]) -> Figure:
     corner = np.array([0, panel.label_entropy])
     floor = references.hard_floor(corner, panel.label_entropy)
     left.fill_between(corner, floor, **label_distortion.FLOOR)
-    left.set_ylim(0, 1.06 * panel.label_entropy)
+    left.set_ylim(_lowest(panel, vaes), 1.06 * panel.label_entropy)
     left.set_ylabel('label distortion C (nats)')
     right.set_ylabel('distortion D (nats)')
     style.title(left, panel.title, left is grid[0, 0])
@@ -75,8 +69,23 @@ def low_rate(panels: Sequence[Panel]) -> Figure:
     axes.set_xlim(0, LARGEST)
     axes.set_xlabel('rate R (nats)')
   style.key(figure, style.run_key(shown), 'left', 'β-VAEs (decoder, marginal)')
-  style.key(figure, baseline_lines.key(shown), 'right', 'Baselines')
+  lines: list[Artist] = [*baseline_lines.key(shown)]
+  lines.append(
+    Patch(label='impossible: C < H(Y) − R', **label_distortion.FLOOR)
+  )
+  style.key(figure, lines, 'right', 'Baselines')
   return figure
+
+
+def _lowest(panel, vaes):
+  """The lower end of C's axis, nats: 0, unless all is far above it."""
+  few = [
+    row
+    for row in panel.rows
+    if row.rate is not None and row.rate <= LARGEST and row.method != 'vae'
+  ]
+  least = min(column([*vaes, *few], 'label_distortion'))
+  return 0.0 if least < panel.label_entropy / 3 else 0.9 * least
 
 
 def _draw(axes, panel, vaes, name):

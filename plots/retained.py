@@ -85,10 +85,15 @@ def line(curve: Curve, at: Sequence[float]) -> str:
     style.marginal_look(curve.marginal).name,
     f'{curve.label_entropy:.3f}',
     f'{curve.supervised:.3f}' if known else '–',
-    *('–' if share is None else f'{100 * share:.0f} %' for share in shares),
+    *('–' if share is None else percent(share) for share in shares),
     half_text(curve),
   ]
   return f'| {" | ".join(cells)} |'
+
+
+def percent(share: float) -> str:
+  """A share in whole percent, such as `−1 %`."""
+  return f'{round(100 * share)} %'.replace('-', style.MINUS)
 
 
 def brief(panels: Sequence[Panel]) -> list[str]:

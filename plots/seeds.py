@@ -21,7 +21,8 @@ from plots.panels import Panel
 from plots.table import Row
 
 LEVEL = 0.95
-SEEDED = ('vae', 'clusters')  # The methods that are averaged.
+# The methods that are averaged.
+SEEDED = ('vae', 'kmeans', 'kmeans_deskewed', 'clusters')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,11 +100,12 @@ def average(means: Sequence[Mean]) -> Mean:
 
 
 def averaged(rows: Sequence[Row]) -> list[Row]:
-  """Rows of β-VAEs and of clusters of their codes, averaged over seeds.
+  """Rows of β-VAEs and of clusters, averaged over seeds.
 
   Others stay as they are. Averaged are results at the same beta, and with the
-  same number of clusters. A multi-beta model is averaged at the betas that all
-  of its seeds have, so that each point of its curve is of the same seeds.
+  same number of clusters. A curve is averaged where all of its seeds have a
+  result, so that each of its points is of the same seeds. A column that a seed
+  lacks is None.
   """
   groups: dict[tuple, list[Row]] = {}
   for row in rows:
@@ -143,7 +145,11 @@ def _mean(group: list[Row]) -> Row:
   for field in dataclasses.fields(Row):
     name, error = field.name, f'{field.name}_stderr'
     values = [getattr(row, name) for row in group]
-    if None in values or not (name == 'beta' or hasattr(first, error)):
+    if not (name == 'beta' or hasattr(first, error)):
+      continue
+    if None in values:
+      # No beta is right for all seeds, but the row has to keep one.
+      changed |= {} if name == 'beta' else {name: None, error: None}
       continue
     mean = Mean.of(values, [getattr(row, error, 0.0) for row in group])
     changed |= {name: mean.value}
@@ -152,13 +158,16 @@ def _mean(group: list[Row]) -> Row:
 
 
 def notes(before: Sequence[Panel], after: Sequence[Panel]) -> list[str]:
-  """Counts results at a beta that some seeds lack, a line for each panel."""
+  """Counts results that some seeds lack, a line for each panel."""
   lines = []
   for old, new in zip(before, after, strict=True):
-    lost = len(old.of('vae')) - sum(row.seeds for row in new.of('vae'))
+    lost = sum(
+      len(old.of(method)) - sum(row.seeds for row in new.of(method))
+      for method in SEEDED
+    )
     if lost:
       lines.append(
-        f'not drawn in the panel {old.title}: {lost} results at a β at which '
-        'not all seeds were evaluated'
+        f'not drawn in the panel {old.title}: {lost} results at a β, or with a '
+        'number of clusters, that not all seeds have'
       )
   return lines

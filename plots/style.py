@@ -257,6 +257,12 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
   return entries
 
 
+def signed(value: float, form: str) -> str:
+  """A number with its sign, such as `+1.5`; the format has no sign."""
+  text = f'{value:+{form}}'
+  return text.replace('-', MINUS)
+
+
 def key(
   figure: Figure, entries: Sequence, where: str, title: str, columns: int = 1
 ) -> None:

@@ -1,5 +1,7 @@
 """The flags with which commands choose rows of the table of results."""
 
+from collections.abc import Iterable
+
 from absl import flags
 
 from plots import table
@@ -21,4 +23,22 @@ def define_table_flags() -> None:
     None,
     'Use only C by this classifier: its name in the table. A panel cannot show '
     'two. Supervised networks always stay.',
+  )
+
+
+def define_task_flags(tasks: Iterable[str]) -> None:
+  """Defines `--results`, `--task` and `--classifier`, for tables of one task.
+
+  Args:
+    tasks: The tasks to choose from; the first is the default.
+  """
+  tasks = [*tasks]
+  flags.DEFINE_string(
+    'results', 'plots/results.csv', 'Table of results to read.'
+  )
+  flags.DEFINE_enum('task', tasks[0], tasks, 'Which labels.')
+  flags.DEFINE_string(
+    'classifier',
+    'mlp 200-200',
+    'Use C by this classifier: its name in the table.',
   )

@@ -17,11 +17,12 @@ COMMON = {
 }
 
 
-def clustered(method, seed, distortion=True):
+def clustered(method, seed, distortion=True, variant=''):
   """Rows of clusters: C = 1 - 0.1 R, and 0.02 more for each further seed."""
   for size, rate in ((4, 1.0), (16, 3.0), (64, 5.0)):
     yield COMMON | {
-      'run': f'binarized_mnist_{method}_digit_seed{seed}',
+      'run': f'binarized_mnist_{method}_digit_seed{seed}{variant}',
+      'variant': variant,
       'method': method,
       'seed': seed,
       'latent_size': size,
@@ -47,6 +48,13 @@ def trained(seed, rate):
   }
 
 
+def printed(folder, made):
+  """The lines of a table of results."""
+  columns = (*plots_table.COLUMNS, 'variant')
+  rows = table.read(plots_table.write(folder / 'r.csv', made, columns))
+  return few_nats.lines([row for row in rows if row.task == 'digit'])
+
+
 @pytest.fixture(scope='module')
 def text(tmp_path_factory):
   made = [
@@ -59,9 +67,7 @@ def text(tmp_path_factory):
     trained(1, 8.6),
     trained(0, 12.0) | {'run': 'many_nats_seed0'},
   ]
-  path = tmp_path_factory.mktemp('table') / 'r.csv'
-  rows = table.read(plots_table.write(path, made))
-  return few_nats.lines([row for row in rows if row.task == 'digit'])
+  return printed(tmp_path_factory.mktemp('table'), made)
 
 
 def cells(text, name):
@@ -96,3 +102,27 @@ def test_trainings_with_few_nats_are_listed_with_errors(text):
   ]
   assert not cells(text, 'local autoregressive, vampprior |')
   assert all('12.0' not in line for line in text)
+
+
+def test_each_way_to_cluster_is_a_curve(tmp_path):
+  ways = 'graph', 'kmeans'
+  made = [row for way in ways for row in clustered('clusters', 0, variant=way)]
+  text = printed(tmp_path, made)
+  for way in ways:
+    losses, _ = cells(text, f'clusters of codes ({way})')
+    assert losses[0] == '0.900'
+
+
+def test_models_of_one_name_do_not_hide_each_other(tmp_path):
+  made = [
+    row
+    for row in plots_table.rows(('binarized_mnist',))
+    if row['method'] == 'vae' and row['beta_trained']
+  ]
+  large = [
+    row | {'architecture': 'paper', 'run': f'large_{row["run"]}'}
+    for row in made
+  ]
+  text = printed(tmp_path, [*made, *large])
+  losses = [line for line in text if line.startswith('| β-VAE')]
+  assert len(losses) == len(set(losses)) == 2 * 2 * 2  # C and D; two decoders.

@@ -20,9 +20,9 @@ def test_every_goal_has_a_line(rows):
   text = goals.lines(rows)
   assert len(text) == 2 + 9
   cells = [line.split(' | ') for line in text[2:]]
-  assert all(len(line) == 3 for line in cells)
-  assert cells[-2][2] == '1 |'  # One seed of each family.
-  assert cells[-1][2] == '0 |'
+  assert all(len(line) == 4 for line in cells)
+  assert cells[-2][1:] == ['≥ 3', '1', 'no |']  # One seed of each family.
+  assert cells[-1][1:] == ['≤ 0', '0', 'yes |']
 
 
 def test_a_column_is_interpolated_in_log_beta(rows):
@@ -45,9 +45,9 @@ def test_a_column_is_interpolated_in_log_beta(rows):
     ),
     (
       {'label_distortion': 0.7, 'label_information_upper': 0.9},
-      'C is below its floor',
+      'label_distortion is below its floor',
     ),
-    ({'rate_plus_distortion': 78.0}, 'D + R is below H(X)'),
+    ({'rate_plus_distortion': 78.0}, 'D + R is below 79 nats'),
   ],
 )
 def test_a_contradiction_beyond_three_errors_is_found(rows, changes, name):

@@ -3,7 +3,14 @@
 import plots_table
 import pytest
 
-from plots import explore, figures, information, label_distortion, style, table
+from plots import (
+  explore_records,
+  figures,
+  information,
+  label_distortion,
+  style,
+  table,
+)
 from vae_info import references
 
 COLUMNS = (*plots_table.COLUMNS, *information.NEEDED, 'label_information_lower')
@@ -61,7 +68,7 @@ def test_each_result_is_between_its_bounds(rows, tmp_path):
 
 def test_the_explorer_shows_the_bounds(rows):
   row = next(row for row in rows if information.drawable(row))
-  shown = explore.record(row, 'MNIST digit')
+  shown = explore_records.record(row, 'MNIST digit')
   assert shown['information_text'] == (
     f'{row.information_lower:.3f} and {row.information_upper:.3f} nats'
   )
@@ -69,4 +76,4 @@ def test_the_explorer_shows_the_bounds(rows):
     f'{row.label_distortion_least:.3f} nats'
   )
   other = next(row for row in rows if row.method == 'pca')
-  assert explore.record(other, 'x')['information_text'] == '–'
+  assert explore_records.record(other, 'x')['information_text'] == '–'

@@ -110,3 +110,14 @@ def test_the_key_says_what_a_bar_is(tmp_path):
   assert 'bar: standard error, of seeds if several' in texts
   texts = [entry.get_label() for entry in style.run_key(rows)]
   assert not any('bar' in text for text in texts)
+
+
+def test_a_column_that_a_seed_lacks_is_empty(tmp_path):
+  rows = list(with_seeds((0.0, 0.1)))
+  for row in rows:
+    if row.get('beta_trained') and row['seed'] == 1:
+      row['label_preference'] = row['label_preference_stderr'] = ''
+  for row in seeds.averaged(read(tmp_path, rows)):
+    if row.beta_trained:
+      assert row.label_preference is row.label_preference_stderr is None
+      assert row.seeds == 2 and row.label_distortion is not None
