@@ -3,7 +3,8 @@
     python -m plots.sandwiches
 
 A family has a row for each of the round rates: that of its beta whose rate is
-nearest. A rate is left out if none of its betas comes near.
+nearest. A rate is left out if none of its betas comes near. One training
+represents a family, as in the figures, and its seeds are averaged.
 """
 
 import pathlib
@@ -11,8 +12,9 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import table
+from plots import seeds, table
 from plots.information import drawable
+from plots.representatives import of_paper
 from plots.table import Row
 from vae_info import cli
 
@@ -85,7 +87,8 @@ def main(argv):
     and row.beta_trained
     and drawable(row)
   ]
-  found = lines(table.rows_of_methods(rows, METHODS))
+  checked = table.rows_of_methods(rows, METHODS)
+  found = lines(seeds.averaged(of_paper(checked)))
   if not found:
     print(f'*{FLAGS.results} has no multi-beta model with bounds yet.*')
     return
