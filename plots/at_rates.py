@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from plots import style, table
 from plots.curves import interpolated
 from plots.evidence import DATASETS
+from plots.representatives import representatives
 from plots.table import Row, column
 
 # The columns that a row of a multi-beta model must have.
@@ -82,14 +83,14 @@ def along(
 
 
 def models(rows: Sequence[Row], wanted: Callable[[Row], bool]) -> Curves:
-  """The multi-beta models with the `conv` encoder.
+  """The multi-beta models with the `conv` encoder, one for each family.
 
   Args:
     rows: Rows of one task.
     wanted: Whether a row is of a model that is wanted.
   """
   groups: dict[str, list[Row]] = {}
-  for row in rows:
+  for row in representatives(rows):
     ranged = row.method == 'vae' and row.beta_trained and row.encoder == 'conv'
     if ranged and wanted(row):
       groups.setdefault(row.configuration, []).append(row)
