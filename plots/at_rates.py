@@ -13,6 +13,7 @@ from plots.curves import interpolated
 from plots.evidence import DATASETS
 from plots.representatives import representatives
 from plots.table import Row, column
+from vae_info.errors import UserError
 
 # The columns that a row of a multi-beta model must have.
 MODEL = ('encoder', 'decoder', 'marginal', 'rate', 'label_distortion')
@@ -29,13 +30,19 @@ def rows_of_task(path: str, task: str, classifier: str) -> list[Row]:
     classifier: Name of the classifier.
 
   Raises:
-    UserError: The file is no table of results, or lacks the task's data set.
+    UserError: The file is no table of results, or has no such rows.
     OSError: The file cannot be read.
   """
-  rows = table.choose(
-    table.read(pathlib.Path(path)), [DATASETS[task]], classifier
-  )
-  return [row for row in rows if row.task == task]
+  rows = table.choose(table.read(pathlib.Path(path)), [DATASETS[task]])
+  of_task = [row for row in rows if row.task == task]
+  chosen = [row for row in of_task if row.classifier == classifier]
+  if not chosen:
+    known = sorted({row.classifier for row in of_task})
+    raise UserError(
+      f'{path} has no C of the task {task} by {classifier!r}; it has C by '
+      f'{", ".join(known) or "none"}; choose with --classifier'
+    )
+  return chosen
 
 
 def head(title: str, rates: Sequence[float]) -> list[str]:

@@ -3,7 +3,8 @@
 import plots_table
 import pytest
 
-from plots import few_nats, table
+from plots import at_rates, few_nats, table
+from vae_info.errors import UserError
 
 COMMON = {
   'dataset': 'binarized_mnist',
@@ -128,3 +129,10 @@ def test_one_training_represents_a_family(tmp_path):
   assert not any('paper size' in line for line in text)
   text = printed(tmp_path, large)
   assert sum('paper size' in line for line in text) == 2 * 2
+
+
+def test_an_unknown_classifier_is_named(tmp_path):
+  path = tmp_path / 'r.csv'
+  plots_table.write(path, plots_table.rows(('binarized_mnist',)))
+  with pytest.raises(UserError, match='by .x.; it has C by .*mlp 200-200'):
+    at_rates.rows_of_task(str(path), 'digit', 'x')
