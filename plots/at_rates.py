@@ -15,9 +15,6 @@ from plots.representatives import representatives
 from plots.table import Row, column
 from vae_info.errors import UserError
 
-# The columns that a row of a multi-beta model must have.
-MODEL = ('encoder', 'decoder', 'marginal', 'rate', 'label_distortion')
-
 Curves = list[tuple[str, list[Row]]]  # Names, and the rows of all seeds.
 
 

@@ -26,7 +26,7 @@ from matplotlib.lines import Line2D
 from plots import style
 from plots.curves import interpolated
 from plots.panels import best_configurations
-from plots.table import Row, column, rows_of_methods
+from plots.table import MODEL, Row, column, rows_of_methods
 
 # Name of the data -> its data sets, and its labels. The first data set that has
 # a run with two labels is drawn.
@@ -40,7 +40,7 @@ WORLDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 _LOSSES = ('label_distortion', 'label_distortion_stderr', 'label_entropy')
 METHODS = {
-  'vae': ('encoder', 'decoder', 'marginal', 'beta', 'rate', *_LOSSES),
+  'vae': (*MODEL, 'rate', *_LOSSES),
   'supervised_simple': _LOSSES,
   'supervised_complex': _LOSSES,
 }

@@ -6,20 +6,10 @@ import operator
 from collections.abc import Iterator, Sequence
 
 from plots.curves import interpolated
-from plots.table import Row, column
+from plots.table import MODEL, Row, column
 
 # The methods that are compared, and the columns that their rows must have.
-METHODS = {
-  'vae': (
-    'encoder',
-    'decoder',
-    'marginal',
-    'beta',
-    'rate',
-    'distortion',
-    'label_distortion',
-  )
-}
+METHODS = {'vae': (*MODEL, 'rate', 'distortion', 'label_distortion')}
 
 
 @dataclasses.dataclass(frozen=True)

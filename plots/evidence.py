@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from plots.curves import interpolated
 from plots.representatives import LOW_RATE, preference
 from plots.seeds import Mean, averaged
-from plots.table import Row, column, rows_of_methods
+from plots.table import MODEL, Row, column, rows_of_methods
 from vae_info import references
 from vae_info.errors import UserError
 
@@ -25,7 +25,7 @@ DATASETS = {
 COMPACT = 'compact'
 _LOSSES = ('label_distortion', 'label_distortion_stderr', 'label_entropy')
 _METHODS = {
-  'vae': ('encoder', 'decoder', 'marginal', 'beta', 'rate', *_LOSSES),
+  'vae': (*MODEL, 'rate', *_LOSSES),
   'pca': ('latent_size', 'rate', *_LOSSES),
   'random_dense': _LOSSES,
   'random_conv': _LOSSES,

@@ -25,12 +25,7 @@ NUMBERS = ('rate', 'distortion', 'label_distortion')
 _SIMPLE = ('kmeans', 'kmeans_deskewed', 'clusters', 'pca_water_filled')
 METHODS = {
   **dict.fromkeys(_SIMPLE, ('rate', 'label_distortion')),
-  'vae': (
-    *at_rates.MODEL,
-    'beta',
-    'distortion',
-    *(f'{name}_stderr' for name in NUMBERS),
-  ),
+  'vae': (*table.MODEL, *table.with_errors(*NUMBERS)),
 }
 
 

@@ -25,7 +25,7 @@ _LOSS = 'label_distortion'
 METHODS = {
   'flow': ('variant', 'rate', _LOSS),
   'pca': (_LOSS, 'label_entropy', 'input_entropy'),
-  'vae': at_rates.MODEL,
+  'vae': (*table.MODEL, 'rate', _LOSS),
 }
 
 

@@ -23,7 +23,7 @@ from matplotlib.patches import Patch
 
 from plots import baseline_lines, flow_lines, style
 from plots.panels import Panel, task_panels
-from plots.table import Row, column
+from plots.table import MODEL, Row, column, with_errors
 from vae_info import references
 
 # Method -> its name in the key, and its line. Dashes and widths differ as well,
@@ -62,19 +62,9 @@ ENTROPY: style.Keywords = {
   'linestyle': ':',
 }
 # The methods that are drawn, and the columns that their rows must have.
-LOSSES = ('label_distortion', 'label_distortion_stderr', 'label_entropy')
+LOSSES = (*with_errors('label_distortion'), 'label_entropy')
 METHODS = {
-  'vae': (
-    'encoder',
-    'decoder',
-    'marginal',
-    'beta',
-    'rate',
-    'rate_stderr',
-    'distortion',
-    'distortion_stderr',
-    *LOSSES,
-  ),
+  'vae': (*MODEL, *with_errors('rate', 'distortion'), *LOSSES),
   'pca': ('latent_size', 'noise', 'rate', *LOSSES),
   'flow': ('variant', 'rate', 'rate_stderr', 'distortion', *LOSSES),
   'pca_water_filled': ('latent_size', 'noise', 'rate', *LOSSES),

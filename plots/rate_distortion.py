@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from plots import baseline_lines, flow_lines, label_distortion, style
 from plots.panels import PANELS, Panel, data_panel
-from plots.table import Row, column, rows_of_methods
+from plots.table import MODEL, Row, column, rows_of_methods, with_errors
 
 MAGNIFIED = 40  # Nats above the bound that the lower row shows.
 LARGEST = 60.0  # Nats: no larger rate is shown.
@@ -23,16 +23,8 @@ FRONTIER: style.Keywords = {'color': style.BLACK, 'linewidth': 0.9}
 # The methods that are drawn, and the columns that their rows must have.
 METHODS = {
   'vae': (
-    'encoder',
-    'decoder',
-    'marginal',
-    'beta',
-    'rate',
-    'rate_stderr',
-    'distortion',
-    'distortion_stderr',
-    'rate_plus_distortion',
-    'rate_plus_distortion_stderr',
+    *MODEL,
+    *with_errors('rate', 'distortion', 'rate_plus_distortion'),
   ),
   'flow': ('variant', 'rate', 'distortion', 'rate_plus_distortion'),
   **dict.fromkeys(

@@ -30,9 +30,7 @@ NUMBERS = (
   'label_distortion_least',
   'label_information_upper',
 )
-METHODS = {
-  'vae': (*NUMBERS, *(f'{name}_stderr' for name in NUMBERS), 'label_entropy')
-}
+METHODS = {'vae': (*table.with_errors(*NUMBERS), 'label_entropy')}
 HEAD = """\
 | decoder, marginal | β | R | I(X;Z) ≥ | I(X;Z) ≤ | C | least C | any C ≥ |
 |---|---|---|---|---|---|---|---|"""

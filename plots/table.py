@@ -22,6 +22,8 @@ SUBJECTS = {
   'omniglot_lake': 'Omniglot',
 }
 
+# The columns that name a β-VAE.
+MODEL = ('encoder', 'decoder', 'marginal', 'beta')
 _NAMES = ('run', 'dataset', 'task', 'method')
 # Two rows that agree in all of these are the same result.
 _IDENTITY = (
@@ -280,6 +282,11 @@ def rows_of_methods(
     if first is not row:
       raise UserError(f'{row} repeats line {first.line}')
   return list(chosen.values())
+
+
+def with_errors(*names: str) -> tuple[str, ...]:
+  """The names of some columns and of their standard errors."""
+  return (*names, *(f'{name}_stderr' for name in names))
 
 
 def column(rows: Iterable[Row], name: str) -> list[float]:

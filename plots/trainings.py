@@ -16,15 +16,9 @@ FLAGS = flags.FLAGS
 NUMBERS = ('rate', 'distortion', 'rate_plus_distortion', 'label_distortion')
 METHODS = {
   'vae': (
-    'encoder',
-    'decoder',
-    'marginal',
-    'beta',
+    *table.MODEL,
     'epochs',
-    *NUMBERS,
-    *(f'{name}_stderr' for name in NUMBERS),
-    'label_accuracy',
-    'label_accuracy_stderr',
+    *table.with_errors(*NUMBERS, 'label_accuracy'),
   )
 }
 HEAD = """\
