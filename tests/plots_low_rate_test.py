@@ -72,8 +72,18 @@ def test_decoders_for_low_rates_have_their_own_figure(tmp_path, made):
   old = first(made, 'deconvolutional', rate=5.0, label_distortion=0.4)
   name = 'deconvolutional_invariant'
   special = old | {'decoder': name, 'run': f'{name}_seed0'}
-  rows = read(tmp_path, [*made, special])
+  # Clusters of its codes are a baseline of all figures.
+  clustered = special | {
+    'method': 'clusters',
+    'beta_trained': '',
+    'latent_size': 50,
+    'run': f'clusters_{name}_seed0',
+  }
+  rows = read(tmp_path, [*made, special, clustered])
   drawn = dict(figures.figures(rows))
+  for one in ('figure1', 'low_rate'):
+    labels = [line.get_label() for line in drawn[one].axes[0].lines]
+    assert labels.count('clusters') == 1
   for one in ('figure1', 'low_rate'):
     lines = [
       line for line in drawn[one].axes[0].lines if name in line.get_label()
