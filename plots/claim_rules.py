@@ -180,12 +180,7 @@ def _local(digits: Evidence) -> str:
 
 def _loss(row: Row) -> Mean:
   """C of a row, which may be a mean over seeds."""
-  return Mean(
-    row.number('label_distortion'),
-    row.number('label_distortion_stderr'),
-    float(row.seeds - 1) if row.seeds > 1 else float('inf'),
-    row.seeds,
-  )
+  return known(Mean.of_row(row, 'label_distortion'), f'C in {row}')
 
 
 def _plain(row: Row) -> bool:

@@ -78,11 +78,7 @@ def rates_table(task: Evidence) -> str:
   ]
   for family in task.families:
     best = family.best
-    lowest = Mean(
-      best.number('label_distortion'),
-      best.number('label_distortion_stderr'),
-      count=best.seeds,
-    )
+    lowest = Mean.of_row(best, 'label_distortion')
     values = [family.at(rate) for rate in RATES]
     least = best.label_distortion_least
     more = '' if least is None else f' [{least:.3f}]'

@@ -114,7 +114,7 @@ def at_beta(family: Family, beta: float, name: str) -> Mean | None:
   """
   values, errors = [], []
   for curve in family.curves:
-    known = [row for row in curve.rows if _mean(row, name)]
+    known = [row for row in curve.rows if Mean.of_row(row, name)]
     if len(known) < 2:
       return None
     places = [math.log(one) for one in column(known, 'beta')]
@@ -140,11 +140,11 @@ def _totals(digits) -> Iterator[Goal]:
 def _without_rate(digits) -> Goal:
   """D + R of an autoregressive decoder whose code has nearly no rate."""
   totals = [
-    dataclasses.replace(total, count=row.seeds)
+    total
     for marginal in MARGINALS
     for row in digits.family(AUTO, marginal).rows
     if row.number('rate') <= NO_RATE
-    and (total := _mean(row, 'rate_plus_distortion'))
+    and (total := Mean.of_row(row, 'rate_plus_distortion'))
   ]
   best = min(totals, key=lambda total: total.value, default=None)
   what = f'D + R where R is at most {NO_RATE}, autoregressive'
@@ -199,25 +199,22 @@ def impossible(rows: Sequence[Row]) -> list[str]:
 def _pairs(row) -> Iterator[tuple[Mean, Mean, str]]:
   """Pairs of results of which the first can not be less than the second."""
   for name in ('information', 'label_information'):
-    low, high = _mean(row, f'{name}_lower'), _mean(row, f'{name}_upper')
+    low, high = (
+      Mean.of_row(row, f'{name}_lower'),
+      Mean.of_row(row, f'{name}_upper'),
+    )
     if low and high:
       yield high, low, f'{name}_lower is above {name}_upper'
   entropy = Mean(row.label_entropy or 0.0, 0.0)  # Without it, C is above all.
   for name in ('label_distortion', 'label_distortion_least'):
     for most in ('label_information_upper', 'rate'):
-      loss, information = _mean(row, name), _mean(row, most)
+      loss, information = Mean.of_row(row, name), Mean.of_row(row, most)
       if loss and information:
         yield loss, entropy.minus(information), f'{name} is below its floor'
-  total = _mean(row, 'rate_plus_distortion')
+  total = Mean.of_row(row, 'rate_plus_distortion')
   if total and row.subject == 'MNIST':
     name = f'D + R is below {LEAST_TOTAL:g} nats'
     yield total, Mean(LEAST_TOTAL, 0.0), name
-
-
-def _mean(row, name) -> Mean | None:
-  """A column with its error; None if the row lacks one of them."""
-  value, error = getattr(row, name), getattr(row, f'{name}_stderr')
-  return None if value is None or error is None else Mean(value, error)
 
 
 def _impossible(rows) -> Goal:

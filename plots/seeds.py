@@ -50,6 +50,15 @@ class Mean:
     error = statistics.stdev(values) / math.sqrt(count)
     return cls(statistics.fmean(values), error, count - 1, count)
 
+  @classmethod
+  def of_row(cls, row: Row, name: str) -> 'Mean | None':
+    """A column of a row, which may be a mean over seeds; None if empty."""
+    value, error = getattr(row, name), getattr(row, f'{name}_stderr')
+    if value is None or error is None:
+      return None
+    freedom = row.seeds - 1 if row.seeds > 1 else math.inf
+    return cls(value, error, freedom, row.seeds)
+
   def plus(self, other: 'Mean', factor: float = 1.0) -> 'Mean':
     """self + factor * other, for independent errors."""
     squares = self.stderr**2, (factor * other.stderr) ** 2
