@@ -6,6 +6,7 @@ curves of several seeds. Each is interpolated alone, and then they are averaged.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from plots.curves import interpolated
@@ -68,15 +69,25 @@ class Curve:
     low, high = self.first.beta_trained.split(':')
     return float(low), float(high)
 
-  def at(self, rate: float, name: str = 'label_distortion') -> float | None:
-    """A column, interpolated at a rate in nats.
+  def at(
+    self, place: float, name: str = 'label_distortion', along: str = 'rate'
+  ) -> float | None:
+    """A column, interpolated where another one has a value.
 
-    It is None outside the curve, or if a row lacks the column.
+    It is None outside the curve, or if a row lacks a column.
+
+    Args:
+      place: By default a rate, nats.
+      name: The column.
+      along: The column that has the value `place`. Along beta, the
+        interpolation is in its logarithm.
     """
-    values = column(self.rows, name)
-    if None in values:
+    values, places = (column(self.rows, each) for each in (name, along))
+    if None in values or None in places:
       return None
-    return interpolated(rate, column(self.rows, 'rate'), values)
+    if along == 'beta':
+      place, places = math.log(place), [math.log(beta) for beta in places]
+    return interpolated(place, places, values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,14 +117,19 @@ class Family:
     """The averaged row with the least C."""
     return min(self.rows, key=lambda row: row.number('label_distortion'))
 
-  def at(self, rate: float, name: str = 'label_distortion') -> Mean | None:
-    """A column at a rate in nats, averaged over seeds.
+  def at(
+    self, place: float, name: str = 'label_distortion', along: str = 'rate'
+  ) -> Mean | None:
+    """A column where another one has a value, averaged over seeds.
 
-    It is None if the rate is outside a curve, or if a row lacks the column.
+    It is None outside the curve of any seed, or if a row lacks a column. The
+    arguments are those of `Curve.at`.
     """
     values, errors = [], []
     for curve in self.curves:
-      value, error = curve.at(rate, name), curve.at(rate, f'{name}_stderr')
+      value, error = (
+        curve.at(place, each, along) for each in (name, f'{name}_stderr')
+      )
       if value is None or error is None:
         return None
       values.append(value)

@@ -4,8 +4,9 @@
 
 The first two tables have C and D at equal rates, interpolated along each curve.
 The curves are clusters of images and of codes, water-filled PCA, and the
-multi-beta models with a VampPrior. The last table has trainings at one beta, or
-at one target rate, with at most ten nats. Seeds are averaged.
+multi-beta models with a VampPrior. Then come clusters of codes by their number,
+with C of each seed. The last table has trainings at one beta, or at one target
+rate, with at most ten nats. Seeds are averaged.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from absl import app, flags
 
 from plots import at_rates, baseline_lines, seeds, table, table_flags
 from plots.evidence import DATASETS
+from plots.seeds import Mean
 from plots.table import Row
 from vae_info import cli
 
@@ -22,6 +24,7 @@ FLAGS = flags.FLAGS
 RATES = (1.0, 2.5, 3.5, 4.7, 7.0, 8.5)  # Nats.
 MOST = 10.0  # Nats.
 NUMBERS = ('rate', 'distortion', 'label_distortion')
+HEAD_5 = '|---' * 5 + '|'
 _SIMPLE = ('kmeans', 'kmeans_deskewed', 'clusters', 'pca_water_filled')
 METHODS = {
   **dict.fromkeys(_SIMPLE, ('rate', 'label_distortion')),
@@ -41,6 +44,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
     '',
     *_at_rates('D at a rate of', 'distortion', curves, 1),
     '',
+    *_by_number([row for row in chosen if row.method == 'clusters']),
     *_single(seeds.averaged([row for row in chosen if row.method == 'vae'])),
   ]
 
@@ -71,20 +75,45 @@ def _at_rates(title, name, curves, digits):
   ]
 
 
+def _by_number(rows):
+  """Clusters of codes by their number, and a blank line; [] without rows."""
+  ways: dict[tuple, list[Row]] = {}
+  for row in rows:
+    place = row.variant, row.configuration, row.latent_size
+    ways.setdefault(place, []).append(row)
+  variants = {variant for variant, *_ in ways}
+  result = ['| K clusters of codes | R | D | C | C of each seed |', HEAD_5]
+  for place in sorted(ways):
+    variant, _, number = place
+    group = sorted(ways[place], key=lambda row: row.seed or 0)
+    [mean] = seeds.averaged(group)
+    each = [f'{row.number("label_distortion"):.3f}' for row in group]
+    cells = [f'{number:g}{f" ({variant})" if len(variants) > 1 else ""}']
+    cells += [
+      _text(mean, name, 1 if name == 'distortion' else 3) for name in NUMBERS
+    ]
+    result.append(f'| {" | ".join([*cells, ", ".join(each)])} |')
+  return [*result, ''] if ways else []
+
+
+def _text(row, name, digits=3):
+  """A number of a row with its error."""
+  mean = Mean.of_row(row, name)
+  return '–' if mean is None else mean.text(digits)
+
+
 def _single(rows):
   """The trainings that have no range of betas, and few nats."""
   few = [r for r in rows if not r.beta_trained and r.number('rate') <= MOST]
   result = [
     '| decoder, marginal | augmentation | R | D | C |',
-    '|---' * 5 + '|',
+    HEAD_5,
   ]
   for row in sorted(few, key=lambda row: row.number('rate')):
     name = f'{row.decoder}, {row.marginal}'.replace('_', ' ')
     count = f', {row.seeds} seeds' if row.seeds > 1 else ''
     cells = [f'{name}{count}', row.augmentation or '–']
-    cells += [
-      f'{row.number(n):.3f} ± {row.number(f"{n}_stderr"):.3f}' for n in NUMBERS
-    ]
+    cells += [_text(row, name) for name in NUMBERS]
     result.append(f'| {" | ".join(cells)} |')
   return result if few else []
 

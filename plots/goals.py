@@ -7,7 +7,6 @@ as in the claims; see `evidence`. D + R at beta = 1 is interpolated in log beta.
 """
 
 import dataclasses
-import math
 import pathlib
 from collections.abc import Iterator, Sequence
 
@@ -15,10 +14,9 @@ from absl import app, flags
 
 from plots import comparisons, table
 from plots.claim_rules import CLOSE, KEPT_RATE, ONCE_LOSS, ONCE_RATE, lowest
-from plots.curves import interpolated
-from plots.evidence import AUTO, DECONV, MARGINALS, Evidence, Family
+from plots.evidence import AUTO, DECONV, MARGINALS, Evidence
 from plots.seeds import Mean
-from plots.table import Row, column
+from plots.table import Row
 from vae_info import cli
 
 FLAGS = flags.FLAGS
@@ -107,32 +105,10 @@ def _claims(digits) -> Iterator[Goal]:
   yield of_mean(what, ONCE_LOSS, loss, f' ({name})')
 
 
-def at_beta(family: Family, beta: float, name: str) -> Mean | None:
-  """A column of a family at a beta, averaged over seeds.
-
-  It is None outside the range of a curve, or if its rows lack the column.
-  """
-  values, errors = [], []
-  for curve in family.curves:
-    known = [row for row in curve.rows if Mean.of_row(row, name)]
-    if len(known) < 2:
-      return None
-    places = [math.log(one) for one in column(known, 'beta')]
-    value, error = (
-      interpolated(math.log(beta), places, column(known, each))
-      for each in (name, f'{name}_stderr')
-    )
-    if value is None or error is None:
-      return None
-    values.append(value)
-    errors.append(error)
-  return Mean.of(values, errors)
-
-
 def _totals(digits) -> Iterator[Goal]:
   for marginal, name in MARGINALS.items():
     family = digits.family(DECONV, marginal)
-    total = at_beta(family, 1.0, 'rate_plus_distortion')
+    total = family.at(1.0, 'rate_plus_distortion', along='beta')
     what = f'D + R at β = 1, deconvolutional, {name}'
     yield of_mean(what, TOTALS[marginal], total)
 

@@ -20,7 +20,7 @@ from vae_info.errors import UserError
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ('vae_info', 'launch', 'plots', 'tests')
 BLOCK = re.compile(
-  r'(<!-- begin: (python -m plots\.[^\n]*?) -->\n).*?(<!-- end -->)', re.DOTALL
+  r'(<!-- begin: (python -m (?:plots|launch)\.[^\n]*?) -->\n).*?(<!-- end -->)', re.DOTALL
 )
 
 
@@ -45,7 +45,7 @@ def filled(text: str, printed: Callable[[str], str]) -> str:
 
 
 def printed(command: str) -> str:
-  """What a command `python -m plots...` prints.
+  """What a command `python -m ...` prints.
 
   Raises:
     UserError: The command ends with an error.

@@ -29,11 +29,11 @@ def test_a_column_is_interpolated_in_log_beta(rows):
   family = Evidence(rows, 'digit').family(DECONV, 'gaussian')
   points = sorted(family.rows, key=lambda row: row.beta)
   low, high = points[3], points[4]
-  at_low = goals.at_beta(family, low.beta, 'rate_plus_distortion')
+  at_low = family.at(low.beta, 'rate_plus_distortion', along='beta')
   assert at_low.value == pytest.approx(low.rate_plus_distortion)
-  middle = goals.at_beta(family, (low.beta * high.beta) ** 0.5, 'rate')
+  middle = family.at((low.beta * high.beta) ** 0.5, 'rate', along='beta')
   assert high.rate < middle.value < low.rate
-  assert goals.at_beta(family, 1e-3, 'rate') is None
+  assert family.at(1e-3, 'rate', along='beta') is None
 
 
 @pytest.mark.parametrize(

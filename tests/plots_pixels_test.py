@@ -4,7 +4,7 @@ import numpy as np
 import plots_table
 import pytest
 
-from plots import figures, pictures, pixels, style, table
+from plots import figures, pictures, pixel_lines, pixels, style, table
 from plots.pictures import Rated
 from vae_info.config import Config
 from vae_info.runs import Run
@@ -50,6 +50,28 @@ def test_a_table_without_them_has_no_such_figure(tmp_path):
     )
   ]
   assert 'pixels' not in names
+
+
+def test_the_table_has_each_family_at_equal_rate_and_at_equal_sum(tmp_path):
+  rows = table.read(plots_table.write(tmp_path / 'x.csv', made(), COLUMNS))
+  text = pixel_lines.lines(rows)
+  assert len(text) == 2 + 2 * 3
+  for line in text[2:]:
+    _, _, total, loss, at_sum = line.strip('| ').split(' | ')
+    assert total == '51.0 ± 0.5†'  # Three nats for each of 17.
+    # A sum of 120 nats is at a rate of 40, where C is lower.
+    assert float(at_sum.split()[0]) < float(loss.split()[0])
+
+
+def test_a_table_without_sums_has_dashes(tmp_path):
+  rows = plots_table.rows(('binarized_mnist',))
+  lines = pixel_lines.lines(
+    table.read(plots_table.write(tmp_path / 'x.csv', rows))
+  )
+  for line in lines[2:]:
+    _, _, total, loss, at_sum = line.strip('| ').split(' | ')
+    assert (total, at_sum) == ('–', '–')
+    assert '±' in loss
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ COMMANDS = (
   'plots.pictures',
   'plots.claims',
   'plots.goals',
+  'plots.against_epochs',
+  'plots.pixel_lines',
   'plots.compare',
   'plots.baselines',
   'plots.sandwiches',
@@ -39,6 +41,7 @@ COMMANDS = (
   'plots.few_nats',
   'launch.sweep',
   'launch.status',
+  'launch.coverage',
   'launch.benchmark',
   'launch.tpu.check_lowering',
 )
