@@ -20,7 +20,9 @@ from vae_info.errors import UserError
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ('vae_info', 'launch', 'plots', 'tests')
 BLOCK = re.compile(
-  r'(<!-- begin: (python -m (?:plots|launch)\.[^\n]*?) -->\n).*?(<!-- end -->)', re.DOTALL
+  r'(<!-- begin: (python -m (?:plots|launch)\.[^\n]*?) -->\n)'
+  r'.*?(<!-- end -->)',
+  re.DOTALL,
 )
 
 
