@@ -1,9 +1,9 @@
 """Attributes of digits: what is measured, how it is ranked, whose it is."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
+import prepared_data
 import pytest
 
 from vae_info import datasets
@@ -17,7 +17,6 @@ from vae_info.errors import UserError
 from vae_info.evaluation import Options
 from vae_info.runs import Run
 
-DATA = pathlib.Path(__file__).parents[2] / 'shared/data/tensorflow_datasets'
 NAMES = ('area', 'length', 'thickness', 'slant', 'width', 'height')
 
 
@@ -172,9 +171,11 @@ def test_binarized_mnist_takes_them_by_the_recovered_index(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason=f'no prepared data in {DATA}')
+@prepared_data.needed
 def test_attributes_of_larochelle_and_murray_s_images(tmp_path):
-  data = datasets.load('binarized_mnist', str(DATA), str(tmp_path))
+  data = datasets.load(
+    'binarized_mnist', str(prepared_data.TFDS), str(tmp_path)
+  )
   for split in (data.train, data.validation, data.test):
     check_they_are_of_the_images(split)
   for name in NAMES:
@@ -183,12 +184,14 @@ def test_attributes_of_larochelle_and_murray_s_images(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason=f'no prepared data in {DATA}')
+@prepared_data.needed
 def test_the_bundled_file_has_the_order_of_what_the_command_measures():
   pytest.importorskip('skimage', reason='needs the extra `attributes`')
   from vae_info.datasets import tfds_source
 
-  mnist = binarized_mnist.read_mnist(tfds_source.find('mnist', str(DATA)))
+  mnist = binarized_mnist.read_mnist(
+    tfds_source.find('mnist', str(prepared_data.TFDS))
+  )
   values = measure_digits.measure_all(mnist['test'][0][:1_000])
   with np.load(digit_attributes.PATH) as file:
     for name in NAMES:

@@ -2,9 +2,9 @@
 
 import csv
 import json
-import pathlib
 
 import numpy as np
+import prepared_data
 import pytest
 import small_data
 from commands import FAST_CLASSIFIER, TINY, call, check_refusal
@@ -12,11 +12,7 @@ from commands import FAST_CLASSIFIER, TINY, call, check_refusal
 from vae_info import datasets
 from vae_info.datasets import binarized_mnist, static_mnist
 
-DATA = pathlib.Path(__file__).parents[2] / 'shared/data'
-PREPARED = DATA / 'tensorflow_datasets'
-pytestmark = pytest.mark.skipif(
-  not DATA.is_dir(), reason=f'no prepared data in {DATA}'
-)
+pytestmark = prepared_data.needed
 
 
 # Data set -> how its images become binary.
@@ -35,10 +31,10 @@ def places(tmp_path_factory):
   cache_dir = tmp_path_factory.mktemp('cache')
   for name in ('mnist', 'binarized_mnist', 'omniglot'):
     (data_dir / name).mkdir()
-    for version in (PREPARED / name).iterdir():
+    for version in (prepared_data.TFDS / name).iterdir():
       (data_dir / name / version.name).symlink_to(version)
   file = data_dir / 'omniglot/chardata.mat'
-  file.symlink_to(DATA / 'omniglot/chardata_from_lake.mat')
+  file.symlink_to(prepared_data.CHARDATA)
   _put_labels_in_cache(data_dir, cache_dir)
   return f'--data_dir={data_dir}', f'--cache_dir={cache_dir}'
 

@@ -1,8 +1,7 @@
 """Labels recovered by naive Bayes: the formula, the counts, the truth."""
 
-import pathlib
-
 import numpy as np
+import prepared_data
 import pytest
 from absl import logging as absl_logging
 
@@ -16,10 +15,6 @@ from vae_info.datasets import (
   tfds_source,
 )
 
-DATA = pathlib.Path(__file__).parents[2] / 'shared/data/tensorflow_datasets'
-needs_data = pytest.mark.skipif(
-  not DATA.is_dir(), reason=f'no prepared MNIST in {DATA}'
-)
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 
@@ -107,12 +102,12 @@ def test_the_report_tells_counts_margins_and_repeats():
 
 @pytest.fixture(scope='module')
 def mnist_test():
-  builder = tfds_source.find('mnist', str(DATA))
+  builder = tfds_source.find('mnist', str(prepared_data.TFDS))
   arrays = tfds_source.read(builder, 'test', lambda example: example)
   return arrays['image'], arrays['label']
 
 
-@needs_data
+@prepared_data.needed
 def test_true_labels_of_static_mnist_are_recovered(mnist_test):
   originals, digits = mnist_test
   images, truth = static_mnist.read()['test']
@@ -122,10 +117,10 @@ def test_true_labels_of_static_mnist_are_recovered(mnist_test):
   assert np.mean(best == np.arange(2000)) > 0.99
 
 
-@needs_data
+@prepared_data.needed
 def test_original_binarisation_finds_one_original_for_each(mnist_test):
   originals, _ = mnist_test
-  builder = tfds_source.find('binarized_mnist', str(DATA))
+  builder = tfds_source.find('binarized_mnist', str(prepared_data.TFDS))
   images = tfds_source.read(builder, 'test', lambda example: example)['image']
   matches = naive_bayes.match(images[:2000], originals)
   assert len(set(matches.best)) > 1990
@@ -133,7 +128,7 @@ def test_original_binarisation_finds_one_original_for_each(mnist_test):
   assert np.mean(images[:2000][originals[matches.best] == 0]) < 1e-4
 
 
-@needs_data
+@prepared_data.needed
 def test_everything_is_cached_and_loaded_as_it_was(tmp_path, monkeypatch):
   """The cache holds the result of the slow parts, which are replaced here."""
   static = static_mnist.read()
@@ -151,9 +146,11 @@ def test_everything_is_cached_and_loaded_as_it_was(tmp_path, monkeypatch):
     )
     patched.setattr(binarized_mnist, 'read_mnist', lambda _: None)
     patched.setattr(binarized_mnist, 'recover', lambda *_: dict(made))
-    datasets.load('binarized_mnist', str(DATA), str(tmp_path))
+    datasets.load('binarized_mnist', str(prepared_data.TFDS), str(tmp_path))
   monkeypatch.setattr(tfds_source, 'read', None)  # Nothing is decoded again.
-  dataset = datasets.load('binarized_mnist', str(DATA), str(tmp_path))
+  dataset = datasets.load(
+    'binarized_mnist', str(prepared_data.TFDS), str(tmp_path)
+  )
   for split, (images, digits) in static.items():
     np.testing.assert_array_equal(getattr(dataset, split).images, images)
     labels = getattr(dataset, split).labels['digit']

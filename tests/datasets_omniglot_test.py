@@ -4,20 +4,13 @@ import pathlib
 import urllib.request
 
 import numpy as np
+import prepared_data
 import pytest
 import scipy.io
 
 from vae_info import datasets
 from vae_info.datasets import omniglot, omniglot_lake, tfds_source
 from vae_info.errors import UserError
-
-DATA = pathlib.Path(__file__).parents[2] / 'shared/data'
-STAND_IN = DATA / 'omniglot/chardata_from_lake.mat'
-LAKE = DATA / 'tensorflow_datasets'
-needs_file = pytest.mark.skipif(not STAND_IN.is_file(), reason=f'no {STAND_IN}')
-needs_lake = pytest.mark.skipif(
-  not (LAKE / 'omniglot').is_dir(), reason=f'no prepared omniglot in {LAKE}'
-)
 
 
 def content(**changes):
@@ -139,11 +132,11 @@ def data_dir(tmp_path_factory):
   """A folder with a stand-in for Burda's file, at the path a user would use."""
   folder = tmp_path_factory.mktemp('data')
   (folder / 'omniglot').mkdir()
-  (folder / 'omniglot/chardata.mat').symlink_to(STAND_IN)
+  (folder / 'omniglot/chardata.mat').symlink_to(prepared_data.CHARDATA)
   return str(folder)
 
 
-@needs_file
+@prepared_data.needed
 def test_splits_and_tasks(data_dir):
   dataset = datasets.load('omniglot', data_dir)
   sizes = {'train': 23_000, 'validation': 1_345, 'test': 8_070}
@@ -167,7 +160,7 @@ def test_splits_and_tasks(data_dir):
   assert dataset.train_intensities is None
 
 
-@needs_file
+@prepared_data.needed
 def test_binarizations(data_dir):
   static, dynamic, threshold = (
     datasets.load('omniglot', data_dir, binarization=name)
@@ -192,11 +185,13 @@ def lake_cache(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def lake(lake_cache):
-  return datasets.load('omniglot_lake', str(LAKE), lake_cache, 'dynamic')
+  return datasets.load(
+    'omniglot_lake', str(prepared_data.TFDS), lake_cache, 'dynamic'
+  )
 
 
 @pytest.mark.slow
-@needs_lake
+@prepared_data.needed
 def test_lake_splits_and_tasks(lake):
   for split, size in (
     (lake.train, 23_045),
@@ -219,9 +214,9 @@ def test_lake_splits_and_tasks(lake):
 
 
 @pytest.mark.slow
-@needs_lake
+@prepared_data.needed
 def test_lake_numbers_agree_with_the_names(lake):
-  builder = tfds_source.find('omniglot', str(LAKE))
+  builder = tfds_source.find('omniglot', str(prepared_data.TFDS))
   alphabets = builder.info.features['alphabet'].names
   characters = builder.info.features['label'].names
   for alphabet, character in zip(
@@ -232,14 +227,14 @@ def test_lake_numbers_agree_with_the_names(lake):
 
 
 @pytest.mark.slow
-@needs_lake
-@needs_file
+@prepared_data.needed
+@prepared_data.needed
 def test_both_layouts_have_the_same_images(lake_cache, data_dir):
   """The stand-in has the same images, so ours are upright with strokes 1."""
   images, labels = omniglot.parse(
     pathlib.Path(data_dir) / 'omniglot/chardata.mat'
   )['test']
-  splits = omniglot_lake.read(str(LAKE), lake_cache).values()
+  splits = omniglot_lake.read(str(prepared_data.TFDS), lake_cache).values()
   ours = np.concatenate([part[0] for part in splits]).astype(np.float32)
   alphabets = np.concatenate([part[1]['alphabet'] for part in splits])
   for image, alphabet in zip(images[:30], labels['alphabet'], strict=False):

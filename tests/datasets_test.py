@@ -1,14 +1,12 @@
 """The bundled data set: sizes, values, labels, and how it was made."""
 
-import pathlib
-
 import numpy as np
+import prepared_data
 import pytest
 
 from vae_info import datasets
 from vae_info.datasets import build_static_mnist, static_mnist
 
-MNIST = pathlib.Path(__file__).parents[2] / 'shared/data/tensorflow_datasets'
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
@@ -79,12 +77,12 @@ def test_file_round_trip_and_wrong_size(tmp_path, static):
     static_mnist.read(path)
 
 
-@pytest.mark.skipif(not MNIST.is_dir(), reason=f'no prepared MNIST in {MNIST}')
+@prepared_data.needed
 def test_the_bundled_file_is_what_the_script_makes(static):
   import tensorflow_datasets as tfds
 
   test = tfds.as_numpy(
-    tfds.load('mnist', data_dir=MNIST, split='test', batch_size=-1)
+    tfds.load('mnist', data_dir=prepared_data.TFDS, split='test', batch_size=-1)
   )
   np.testing.assert_array_equal(test['label'], static.test.labels['digit'])
   images = static.test.images

@@ -1,8 +1,7 @@
 """Any image set of TensorFlow Datasets: features, splits, sizes, damage."""
 
-import pathlib
-
 import numpy as np
+import prepared_data
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -11,7 +10,6 @@ from vae_info import datasets
 from vae_info.datasets import tfds_images, tfds_source
 from vae_info.errors import UserError
 
-DATA = pathlib.Path(__file__).parents[2] / 'shared/data/tensorflow_datasets'
 COUNTS = {'train': 40, 'test': 12}
 
 
@@ -233,9 +231,9 @@ def test_one_channel_of_any_kind_of_image():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason=f'no prepared MNIST in {DATA}')
+@prepared_data.needed
 def test_mnist_itself(tmp_path):
-  dataset = datasets.load('tfds:mnist', DATA, tmp_path, 'dynamic')
+  dataset = datasets.load('tfds:mnist', prepared_data.TFDS, tmp_path, 'dynamic')
   sizes = [
     len(split.images)
     for split in (dataset.train, dataset.validation, dataset.test)

@@ -1,8 +1,7 @@
 """Tasks whose classifier is given more than the code: Omniglot's drawers."""
 
-import pathlib
-
 import numpy as np
+import prepared_data
 import pytest
 import small_data
 import tensorflow as tf
@@ -16,7 +15,6 @@ from vae_info.evaluation import Options
 from vae_info.networks import model as models
 from vae_info.runs import Run, checkpoints
 
-DATA = pathlib.Path(__file__).parents[2] / 'shared/data/tensorflow_datasets'
 NAMES = ['Greek_0', 'Greek_1', 'Latin_0', 'Latin_1']
 FAST = {
   'classifier_epochs': 10,
@@ -60,11 +58,9 @@ def test_another_order_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-  not (DATA / 'omniglot').is_dir(), reason=f'no prepared omniglot in {DATA}'
-)
+@prepared_data.needed
 def test_every_character_of_lake_s_has_each_drawer_once(tmp_path):
-  data = datasets.load('omniglot_lake', str(DATA), str(tmp_path))
+  data = datasets.load('omniglot_lake', str(prepared_data.TFDS), str(tmp_path))
   splits = [data.train, data.validation, data.test]
   drawers, characters = (
     np.concatenate([split.labels[task] for split in splits])
