@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import table
+from plots import table, table_flags
 from plots.claim_rules import EQUAL_RATE
 from plots.evidence import AUTO, DECONV, MARGINALS, Evidence
 from plots.seeds import Mean
@@ -65,7 +65,5 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string(
-    'results', 'plots/results.csv', 'Table of results to read.'
-  )
+  table_flags.define_results()
   app.run(cli.one_line_errors(main))

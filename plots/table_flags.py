@@ -7,11 +7,16 @@ from absl import flags
 from plots import table
 
 
-def define_table_flags() -> None:
-  """Defines `--results`, `--datasets` and `--classifier`."""
+def define_results() -> None:
+  """Defines `--results`."""
   flags.DEFINE_string(
     'results', 'plots/results.csv', 'Table of results to read.'
   )
+
+
+def define_table_flags() -> None:
+  """Defines `--results`, `--datasets` and `--classifier`."""
+  define_results()
   flags.DEFINE_list(
     'datasets',
     list(table.DATASETS),
@@ -33,9 +38,7 @@ def define_task_flags(tasks: Iterable[str]) -> None:
     tasks: The tasks to choose from; the first is the default.
   """
   tasks = [*tasks]
-  flags.DEFINE_string(
-    'results', 'plots/results.csv', 'Table of results to read.'
-  )
+  define_results()
   flags.DEFINE_enum('task', tasks[0], tasks, 'Which labels.')
   flags.DEFINE_string(
     'classifier',
