@@ -6,6 +6,9 @@ from absl import flags
 
 from plots import table
 
+# `--help` lists these flags with those of the command that defines them.
+flags.disclaim_key_flags()
+
 
 def define_results() -> None:
   """Defines `--results`."""

@@ -1,8 +1,11 @@
 """`python -m vae_info` lists every command, without importing TensorFlow."""
 
 import pathlib
+import re
 import subprocess
 import sys
+
+import pytest
 
 from vae_info import __main__ as listing
 
@@ -37,18 +40,25 @@ def test_the_list_needs_no_tensorflow(tmp_path):
   assert len(output.splitlines()) == len(listing.COMMANDS) + 2
 
 
-def test_help_lists_the_flags_that_commands_share():
+@pytest.mark.parametrize(
+  ('command', 'names'),
+  [
+    (
+      'vae_info.evaluate',
+      ('task', 'run', 'runs_dir', 'data_dir', 'label_budgets'),
+    ),
+    ('plots.figures', ('results', 'datasets', 'classifier', 'output_dir')),
+    ('plots.goals', ('results',)),
+    ('plots.few_nats', ('results', 'task', 'classifier')),
+    ('launch.coverage', ('results', 'sweep')),
+  ],
+)
+def test_help_lists_the_flags_that_commands_share(command, names):
   process = subprocess.run(
-    [sys.executable, '-m', 'vae_info.evaluate', '--help'],
+    [sys.executable, '-m', command, '--help'],
     cwd=ROOT,
     capture_output=True,
     text=True,
   )
-  for flag in (
-    '--task',
-    '--run',
-    '--runs_dir',
-    '--data_dir',
-    '--label_budgets',
-  ):
-    assert f'\n  {flag}:' in process.stdout, flag
+  for name in names:
+    assert re.search(rf'\n  --(\[no\])?{name}:', process.stdout), name
