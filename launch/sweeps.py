@@ -24,7 +24,7 @@ from launch.entries import (
   supervised,
   supervised_complex,
 )
-from launch.paper_figures import FIGURES
+from launch.paper_figures import FIGURE_1_MNIST, FIGURES
 from vae_info import config as configs
 
 ENCODERS = ('conv', 'iaf')
@@ -298,6 +298,7 @@ SWEEPS = {
     *supervised('omniglot_lake', *LAKE_TASKS, early_stopping=True),
     *supervised('sprites', *FACTORS, early_stopping=True, epochs=12),
   ),
+  'figure1_mnist': FIGURE_1_MNIST,
   'figures': FIGURES,
   'paper': (
     *grid(dataset='binarized_mnist', **PAPER),

@@ -43,8 +43,8 @@ def lines(rows: Sequence[Row]) -> list[str]:
     groups.setdefault(_first(family).family, []).append(family)
   result = [HEAD, '|---' * 8 + '|']
   for name in sorted(groups, key=lambda key: (key[1] == AUTO, key[2])):
-    families = sorted(groups[name], key=lambda one: _first(one).epochs or 0)
-    if len({_first(family).epochs for family in families}) > 1:
+    families = sorted(groups[name], key=lambda family: family.epochs)
+    if len({family.epochs for family in families}) > 1:
       result += [_line(family, digits.supervised) for family in families]
   return result
 
@@ -62,7 +62,7 @@ def _comparable(family: Family) -> bool:
     and row.marginal in MARGINALS
     and row.architecture == COMPACT
     and not row.augmentation
-    and bool(row.kl_annealing_epochs) == (row.decoder == AUTO)
+    and family.annealed == (row.decoder == AUTO)
   )
 
 
@@ -76,7 +76,7 @@ def _line(family: Family, supervised: Mean) -> str:
   cells = [
     row.decoder,
     MARGINALS[row.marginal],
-    f'{row.epochs:g}',
+    f'{family.epochs:g}',
     row.beta_trained,
     f'{len(family.curves)}',
     *(str(gap or '–') for gap in gaps),

@@ -220,12 +220,12 @@ def attributes(panels: Sequence[Panel]) -> Figure:
       axes.set_xlim(0, 1.05 * max(limit, 1.0))
       axes.axhline(1, color=style.GREY, linewidth=0.5, linestyle=':')
     style.title(left, panel.title)
-    left.set_ylabel('share kept')
+    left.set_ylabel('share of H(Y)')
+    right.set_ylabel('share of supervised')
     right.legend(
       handles=_task_key(panel), loc='center left', bbox_to_anchor=(1, 0.5)
     )
   grid[0, 0].set_ylim(-0.03, 1.08)
-  style.title(grid[0, 1], 'of what a supervised network gets')
   for axes in grid[-1]:
     axes.set_xlabel('rate R (nats)')
   style.key(figure, _marginal_key(panels), 'left', 'Marginal', 4)

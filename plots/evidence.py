@@ -108,6 +108,16 @@ class Family:
     return f'{self.curves[0].name}{seeds}'
 
   @property
+  def epochs(self) -> float:
+    """For how many epochs it was trained; 0 if the table does not know."""
+    return self.curves[0].first.epochs or 0.0
+
+  @property
+  def annealed(self) -> bool:
+    """Whether beta grew at the beginning of the training."""
+    return bool(self.curves[0].first.kl_annealing_epochs)
+
+  @property
   def rows(self) -> list[Row]:
     """One row for each beta, averaged over seeds."""
     return averaged([row for curve in self.curves for row in curve.rows])
@@ -188,14 +198,7 @@ class Evidence:
     Raises:
       UserError: The table has no such curve.
     """
-    chosen = [
-      family
-      for family in self.families
-      if (row := family.curves[0].first).family == ('conv', decoder, marginal)
-      and row.architecture == COMPACT
-      and not row.augmentation
-      and (decoder == AUTO or not row.kl_annealing_epochs)
-    ]
+    chosen = self._usual(decoder, marginal)
     if not chosen:
       raise UserError(
         f'the table has no curve of {decoder}, {marginal}, task {self.task}'
@@ -205,6 +208,33 @@ class Evidence:
       return preference(one.curves[0].first, len(one.curves))
 
     return max(chosen, key=key)
+
+  def shorter(self, decoder: str, marginal: str) -> Family | None:
+    """The shortest training of a family, if `family` had more epochs.
+
+    Both are annealed, or neither is.
+
+    Raises:
+      UserError: As `family`.
+    """
+    best = self.family(decoder, marginal)
+    found = [
+      family
+      for family in self._usual(decoder, marginal)
+      if 0 < family.epochs < best.epochs and family.annealed == best.annealed
+    ]
+    return min(found, key=lambda family: family.epochs, default=None)
+
+  def _usual(self, decoder, marginal):
+    """The families that may represent a decoder and a marginal."""
+    return [
+      family
+      for family in self.families
+      if (row := family.curves[0].first).family == ('conv', decoder, marginal)
+      and row.architecture == COMPACT
+      and not row.augmentation
+      and (decoder == AUTO or not row.kl_annealing_epochs)
+    ]
 
   def at(
     self,

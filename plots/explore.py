@@ -13,7 +13,14 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import label_distortion, style, table, table_flags
+from plots import (
+  flow_figure,
+  label_distortion,
+  low_rate,
+  style,
+  table,
+  table_flags,
+)
 from plots.explore_chart import SHAPES, chart
 from plots.panels import Panel
 from vae_info import cli
@@ -84,7 +91,9 @@ def main(argv):
   rows = table.choose(
     table.read(pathlib.Path(FLAGS.results)), FLAGS.datasets, FLAGS.classifier
   )
-  panels = label_distortion.make_panels(rows)
+  panels = label_distortion.make_panels(
+    rows, {**low_rate.METHODS, **flow_figure.METHODS}
+  )
   try:
     text = page(panels)
   except ImportError as error:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from plots import (
   attributes,
+  flow_figure,
   information,
   label_distortion,
   label_preference,
@@ -56,11 +57,17 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   panels = averaged(label_distortion.make_panels(drawn))
   data_panels = averaged(rate_distortion.make_panels(drawn))
   all_decoders = representatives.representatives(rows)
-  everything = averaged(label_distortion.make_panels(all_decoders))
+  everything = averaged(
+    label_distortion.make_panels(all_decoders, low_rate.METHODS)
+  )
+  with_flows = averaged(
+    label_distortion.make_panels(drawn, flow_figure.METHODS)
+  )
   preferences = label_preference.with_preference(panels)
   bounded = information.with_bounds(panels)
   refitted = pixels.with_pixels(panels)
   few = low_rate.with_low_rates(everything)
+  flows = flow_figure.with_flows(with_flows)
   yield 'figure1', label_distortion.label_distortion(panels)
   for panel in panels:
     if panel.title.startswith('MNIST'):
@@ -74,6 +81,8 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
     yield 'pixels', pixels.pixels(refitted)
   if few:
     yield 'low_rate', low_rate.low_rate(few)
+  if flows:
+    yield 'flows', flow_figure.flows(flows)
 
 
 def attribute_figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:

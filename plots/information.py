@@ -122,9 +122,15 @@ def _key():
   grey = {'color': style.GREY}
   entries: list[Artist] = [
     Line2D([], [], label='I(X;Z) = R', **label_distortion.ENTROPY),
-    Line2D([], [], linewidth=2, label='between bounds; C to least C', **grey),
+    Line2D(
+      [],
+      [],
+      linewidth=2,
+      label='bar: I(X;Z) between bounds; C to least C',
+      **grey,
+    ),
     Line2D([], [], marker='_', linestyle='none', label='floor of C', **grey),
     Line2D([], [], label='random discard', **label_distortion.DISCARD),
-    Line2D([], [], label='the same, of what is not noise', **NOISELESS),
+    Line2D([], [], label='random discard of H(X) − H(X|grey)', **NOISELESS),
   ]
   return entries

@@ -4,8 +4,8 @@ The dashed black line discards at random from an optimal lossless code, which
 has R = H(X) - D. So C is H(Y) (1 - R / H(X)) on the left, and H(Y) D / H(X) on
 the right. No method can reach the shaded corner, where C < H(Y) - R. Baselines
 without a rate are horizontal lines; a band shows the spread of their seeds.
-Those of PCA and of k-means are in `baseline_lines`, and those of flows in
-`flow_lines`. Figure 2 is in `magnified`.
+PCA's line is in `baseline_lines`. Figure 2 is in `magnified`. Baselines that
+the paper does not have are in `low_rate` and `flow_figure`.
 
 #### References
 
@@ -13,7 +13,7 @@ Fertig, Arbabi and Alemi. beta-VAEs can retain label information even at high
 compression. NeurIPS workshop on Bayesian Deep Learning, 2018.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import baseline_lines, flow_lines, style
+from plots import baseline_lines, style
 from plots.panels import Panel, task_panels
 from plots.table import MODEL, Row, column, with_errors
 from vae_info import references
@@ -66,22 +66,23 @@ LOSSES = (*with_errors('label_distortion'), 'label_entropy')
 METHODS = {
   'vae': (*MODEL, *with_errors('rate', 'distortion'), *LOSSES),
   'pca': ('latent_size', 'noise', 'rate', *LOSSES),
-  'flow': ('variant', 'rate', 'rate_stderr', 'distortion', *LOSSES),
-  'pca_water_filled': ('latent_size', 'noise', 'rate', *LOSSES),
-  **dict.fromkeys(
-    baseline_lines.CLUSTERS, ('latent_size', 'rate', 'distortion', *LOSSES)
-  ),
   **dict.fromkeys(BASELINES, LOSSES),
 }
 
 
-def make_panels(rows: Sequence[Row]) -> list[Panel]:
+def make_panels(
+  rows: Sequence[Row], others: Mapping[str, Sequence[str]] | None = None
+) -> list[Panel]:
   """A panel for each task.
+
+  Args:
+    rows: Rows of any data set, task and method.
+    others: Further methods that it has, and the columns of their rows.
 
   Raises:
     UserError: As `task_panels`.
   """
-  return task_panels(rows, METHODS)
+  return task_panels(rows, {**METHODS, **(others or {})})
 
 
 @style.styled
@@ -108,20 +109,27 @@ def label_distortion(panels: Sequence[Panel]) -> Figure:
 
 def _draw_row(left, right, panel):
   """Draws C against R on the left, and against D on the right."""
-  entropy, input_entropy = panel.label_entropy, panel.input_entropy
+  entropy = panel.label_entropy
   corner = np.array([0, entropy])
   left.fill_between(corner, references.hard_floor(corner, entropy), **FLOOR)
-  if input_entropy is not None:
-    rates = np.array([0, input_entropy])
-    losses = references.random_discard(rates, entropy, input_entropy)
-    for axes, places in ((left, rates), (right, input_entropy - rates)):
-      axes.plot(places, losses, label='discard', zorder=2, **DISCARD)
+  draw_discard(left, panel)
+  draw_discard(right, panel, by_distortion=True)
   for axes, x in ((left, 'rate'), (right, 'distortion')):
     baseline_lines.draw(axes, panel, x, 'label_distortion')
     draw_baselines(axes, panel)
-    flow_lines.draw(axes, panel.rows, x, 'label_distortion')
     axes.axhline(entropy, **ENTROPY)
     style.draw_runs(axes, panel.rows, x, 'label_distortion')
+
+
+def draw_discard(axes, panel: Panel, by_distortion: bool = False) -> None:
+  """Draws random discarding against R, or against D; needs H(X)."""
+  input_entropy = panel.input_entropy
+  if input_entropy is None:
+    return
+  rates = np.array([0, input_entropy])
+  losses = references.random_discard(rates, panel.label_entropy, input_entropy)
+  places = input_entropy - rates if by_distortion else rates
+  axes.plot(places, losses, label='discard', zorder=2, **DISCARD)
 
 
 def draw_baselines(axes, panel):
@@ -194,14 +202,18 @@ def _finish(figure, grid, panels):
   style.key(figure, lines, 'right', 'Baselines')
 
 
+def discard_key(panels: Sequence[Panel]) -> list[Line2D]:
+  """The entry of a key for random discarding, if a panel has it."""
+  if all(panel.input_entropy is None for panel in panels):
+    return []
+  return [Line2D([], [], label='random discard', **DISCARD)]
+
+
 def lines_key(panels: Sequence[Panel]) -> list[Artist]:
   """The entries of a key for all lines that are no β-VAEs."""
   rows = [row for panel in panels for row in panel.rows]
   methods = {row.method for row in rows}
-  entries: list[Artist] = []
-  if any(panel.input_entropy is not None for panel in panels):
-    entries.append(Line2D([], [], label='random discard', **DISCARD))
-  entries += baseline_lines.key(rows) + flow_lines.key(rows)
+  entries: list[Artist] = [*discard_key(panels), *baseline_lines.key(rows)]
   entries += [
     Line2D([], [], label=name, **line)
     for method, (name, line) in BASELINES.items()

@@ -19,6 +19,19 @@ from plots.table import Row, column
 from vae_info import references
 
 LARGEST = 10.0  # Nats: no larger rate is shown.
+# What it has besides the methods of figure 1, and the columns of their rows.
+METHODS = {
+  'pca_water_filled': (
+    'latent_size',
+    'noise',
+    'rate',
+    *label_distortion.LOSSES,
+  ),
+  **dict.fromkeys(
+    baseline_lines.CLUSTERS,
+    ('latent_size', 'rate', 'distortion', *label_distortion.LOSSES),
+  ),
+}
 
 
 def special(row: Row) -> bool:
@@ -29,15 +42,27 @@ def special(row: Row) -> bool:
 def with_low_rates(panels: Sequence[Panel]) -> list[Panel]:
   """The panels that have such rows, without augmented trainings.
 
+  Of the paper's decoders, only those with a marginal of such a decoder stay.
+
   Args:
-    panels: Panels of all decoders.
+    panels: Panels of all decoders, with `METHODS`.
   """
   return [
-    dataclasses.replace(
-      panel, rows=[row for row in panel.rows if not row.augmentation]
-    )
+    dataclasses.replace(panel, rows=_chosen(panel.rows))
     for panel in panels
     if any(map(special, panel.rows))
+  ]
+
+
+def _chosen(rows):
+  marginals = {
+    row.marginal for row in rows if row.method == 'vae' and special(row)
+  }
+  return [
+    row
+    for row in rows
+    if not row.augmentation
+    and (row.method != 'vae' or not marginals or row.marginal in marginals)
   ]
 
 

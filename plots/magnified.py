@@ -19,7 +19,7 @@ from matplotlib.ticker import (
   StrMethodFormatter,
 )
 
-from plots import baseline_lines, flow_lines, label_distortion, style
+from plots import baseline_lines, label_distortion, style
 from plots.curves import interpolated
 from plots.panels import Panel
 from plots.table import Row, column
@@ -99,7 +99,6 @@ def _draw_losses(axes, panel, x, other):
   """Draws C against column `x`, and the curve `other` in grey."""
   baseline_lines.draw(axes, panel, x, 'label_distortion')
   label_distortion.draw_baselines(axes, panel)
-  flow_lines.draw(axes, panel.rows, x, 'label_distortion')
   ends = column(other, x), column(other, 'label_distortion')
   axes.plot(*ends, label='reference', **REFERENCE)
   style.draw_runs(axes, panel.rows, x, 'label_distortion')

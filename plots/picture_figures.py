@@ -65,8 +65,35 @@ def codes(rows: Sequence[Sequence[Pictures]]) -> Figure:
   return figure
 
 
+def apart(places: Sequence[np.ndarray], distance: float) -> np.ndarray:
+  """Moves places of names that are closer than `distance`, as little as it can.
+
+  Args:
+    places: Float `[N, 2]`.
+    distance: How far apart names have to be.
+
+  Returns:
+    Float `[N, 2]`.
+  """
+  moved = np.array(places, float)
+  for _ in range(200):
+    gaps = moved[:, None] - moved
+    lengths = np.linalg.norm(gaps, axis=-1)
+    np.fill_diagonal(lengths, np.inf)
+    short = np.clip(distance - lengths, 0, None)
+    if short.max(initial=0) < 1e-3 * distance:
+      break
+    # Names at the same place part in the order of their numbers.
+    order = np.sign(np.arange(len(moved))[:, None] - np.arange(len(moved)))
+    same = (lengths < 1e-9)[..., None]
+    ways = np.where(same, order[..., None] * [1.0, 0.0], gaps)
+    ways /= np.maximum(np.linalg.norm(ways, axis=-1), 1e-9)[..., None]
+    moved += 0.5 * (short[..., None] * ways).sum(axis=1)
+  return moved
+
+
 def _scatter(axes, pictures):
-  """Draws one plane of codes, with each label at the median of its codes."""
+  """Draws a plane of codes, with each label near the median of its codes."""
   places, labels = pictures.components, pictures.labels
   axes.scatter(
     *places.T,
@@ -76,9 +103,12 @@ def _scatter(axes, pictures):
     alpha=0.6,
     rasterized=True,
   )
-  for label in np.unique(labels):
+  reach = np.quantile(np.abs(places), 0.995) * 1.1 or 1.0
+  names = np.unique(labels)
+  middles = [np.median(places[labels == name], axis=0) for name in names]
+  for label, place in zip(names, apart(middles, 0.17 * reach), strict=True):
     axes.text(
-      *np.median(places[labels == label], axis=0),
+      *place,
       str(label),
       color=COLOURS[label],
       fontweight='bold',
@@ -88,7 +118,6 @@ def _scatter(axes, pictures):
       path_effects=[withStroke(linewidth=2, foreground='white')],
     )
   # The axes leave out a few far codes, which would squeeze all others.
-  reach = np.quantile(np.abs(places), 0.995) * 1.1 or 1.0
   axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect='equal')
   axes.set(xticks=[], yticks=[])
   axes.spines[:].set(color='#BBBBBB', linewidth=0.4)

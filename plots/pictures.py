@@ -10,6 +10,7 @@ rate comes from a run's evaluation. Maps of pixels come from `evaluate
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -215,38 +216,58 @@ def principal_components(codes: np.ndarray) -> np.ndarray:
   return np.pad(plane, [(0, 0), (0, 2 - plane.shape[1])])
 
 
-def pixel_maps(points: Sequence[Rated]) -> list[list[Map]]:
-  """Maps of pixels for each decoder, at about the same rates.
+def of_one_marginal(points: Sequence[Rated]) -> dict[str, list[Rated]]:
+  """The points of each decoder with one marginal, so that these compare.
 
-  All are of one marginal: the first of `style.MARGINALS` that the most decoders
-  have. There are none if no run has maps.
+  It is the marginal that the most decoders have, and of these the first of
+  `style.MARGINALS`. The decoders are in the order of `style.DECODERS`.
   """
-  found: dict[str, dict[str, list[Map]]] = {}
+  found: dict[str, dict[str, list[Rated]]] = {}
   for point in points:
-    if not point.run.pixels.exists():
-      continue
-    with point.run.pixels.open('rb') as file, np.load(file) as stored:
-      for beta, values in zip(stored['betas'], stored['maps'], strict=True):
-        if np.isclose(beta, point.beta):
-          decoder, marginal = point.config.decoder, point.config.marginal
-          one = Map(decoder, marginal, point.rate, values.sum(axis=-1))
-          of_marginal = found.setdefault(marginal, {})
-          of_marginal.setdefault(decoder, []).append(one)
-  if not found:
-    return []
+    of_marginal = found.setdefault(point.config.marginal, {})
+    of_marginal.setdefault(point.config.decoder, []).append(point)
   names = sorted(found, key=lambda name: style.place(name, style.MARGINALS))
-  decoders = max((found[name] for name in names), key=len)
-  rows = []
-  for decoder in sorted(
-    decoders, key=lambda name: style.place(name, style.DECODERS)
-  ):
-    nearest = [
-      min(decoders[decoder], key=lambda one: abs(one.rate - rate))
-      for rate in MAP_RATES
-    ]
-    distinct = {one.rate: one for one in nearest}
-    rows.append([distinct[rate] for rate in sorted(distinct, reverse=True)])
-  return rows
+  decoders = max((found[name] for name in names), key=len, default={})
+  order = sorted(decoders, key=lambda name: style.place(name, style.DECODERS))
+  return {name: decoders[name] for name in order}
+
+
+def pixel_maps(points: Sequence[Rated]) -> list[list[Map]]:
+  """Maps of pixels for each decoder with one marginal, at about equal rates.
+
+  Maps in a column are those that agree best in rate, near one of `MAP_RATES`.
+  There are none if no run has maps.
+  """
+  decoders = [
+    [one for point in group if (one := _map(point))]
+    for group in of_one_marginal(
+      [point for point in points if point.run.pixels.exists()]
+    ).values()
+  ]
+  if not decoders:
+    return []
+
+  def apart(column, rate):
+    logs = np.log([max(one.rate, 1e-3) for one in column])
+    return np.ptp(logs) + abs(np.mean(logs) - np.log(rate))
+
+  columns = [
+    min(itertools.product(*decoders), key=lambda column: apart(column, rate))
+    for rate in sorted(MAP_RATES, reverse=True)
+  ]
+  distinct = {tuple(one.rate for one in column): column for column in columns}
+  return [list(row) for row in zip(*distinct.values(), strict=True)]
+
+
+def _map(point: Rated) -> Map | None:
+  """The map of a point; None if its run has none at its beta."""
+  with point.run.pixels.open('rb') as file, np.load(file) as stored:
+    for beta, values in zip(stored['betas'], stored['maps'], strict=True):
+      if np.isclose(beta, point.beta):
+        config = point.config
+        total = values.sum(axis=-1)
+        return Map(config.decoder, config.marginal, point.rate, total)
+  return None
 
 
 def figures(
@@ -260,12 +281,8 @@ def figures(
     count: How many rates to show for each decoder, at most.
   """
   task = next(iter(dataset.num_classes))
-  decoders = {point.config.decoder for point in points}
   pictures = {}
-  for decoder in sorted(
-    decoders, key=lambda name: style.place(name, style.DECODERS)
-  ):
-    chosen = [point for point in points if point.config.decoder == decoder]
+  for decoder, chosen in of_one_marginal(points).items():
     pictures[decoder] = [
       draw(point, dataset, task) for point in spread(chosen, count)
     ]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from plots import baseline_lines, flow_lines, label_distortion, style
+from plots import label_distortion, style
 from plots.panels import PANELS, Panel, data_panel
 from plots.table import MODEL, Row, column, rows_of_methods, with_errors
 
@@ -26,18 +26,13 @@ METHODS = {
     *MODEL,
     *with_errors('rate', 'distortion', 'rate_plus_distortion'),
   ),
-  'flow': ('variant', 'rate', 'distortion', 'rate_plus_distortion'),
-  **dict.fromkeys(
-    baseline_lines.CLUSTERS,
-    ('latent_size', 'rate', 'distortion', 'rate_plus_distortion'),
-  ),
 }
 
 
 def make_panels(rows: Sequence[Row]) -> list[Panel]:
-  """A panel of β-VAEs, and of k-means, for each data set.
+  """A panel of β-VAEs for each data set.
 
-  Both have a row for each task with the same R and D; only one is kept.
+  They have a row for each task with the same R and D; only one is kept.
 
   Raises:
     UserError: A row of a panel is damaged, or a panel would mix two data sets.
@@ -52,18 +47,10 @@ def make_panels(rows: Sequence[Row]) -> list[Panel]:
       ],
       METHODS,
     )
-    once = {_codes(row): row for row in drawn}
-    if any(row.method == 'vae' for row in drawn):
+    once = {(row.run, row.beta): row for row in drawn}
+    if once:
       panels.append(data_panel(subject, list(once.values())))
   return panels
-
-
-def _codes(row):
-  """What is the same for all tasks of the same codes."""
-  if row.method == 'vae':
-    return row.run, row.beta
-  codes = (row.method, row.dataset, row.latent_size, row.seed)
-  return (*codes, row.variant, row.noise, row.beta)
 
 
 @style.styled
@@ -92,12 +79,10 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
     figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)', 2
   )
   lines = [
-    *baseline_lines.key(rows),
-    *flow_lines.key(rows),
     Line2D([], [], label='D + R = H(X), published', **FRONTIER),
     Patch(label='D + R < H(X)', **label_distortion.FLOOR),
   ]
-  style.key(figure, lines, 'right', 'Baselines and bound')
+  style.key(figure, lines, 'right', 'Bound')
   return figure
 
 
@@ -121,8 +106,6 @@ def _draw_plane(axes, panel):
     ends = np.array([0, known])
     axes.fill_between(ends, known - ends, **label_distortion.FLOOR)
     axes.plot(ends, known - ends, label='frontier', **FRONTIER)
-  baseline_lines.draw(axes, panel, 'rate', 'distortion')
-  flow_lines.draw(axes, panel.rows, 'rate', 'distortion')
   style.draw_runs(axes, panel.rows, 'rate', 'distortion')
   axes.set_ylim(0.8 * min(distortions), 1.05 * max(distortions))
 
@@ -134,7 +117,5 @@ def _draw_sum(axes, panel):
     axes.axhspan(0, known, **label_distortion.FLOOR)
     axes.axhline(known, label='frontier', **FRONTIER)
     least = min(least, known)
-  baseline_lines.draw(axes, panel, 'rate', 'rate_plus_distortion')
-  flow_lines.draw(axes, panel.rows, 'rate', 'rate_plus_distortion')
   style.draw_runs(axes, panel.rows, 'rate', 'rate_plus_distortion')
   axes.set_ylim(least - 2, least + MAGNIFIED)

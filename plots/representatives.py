@@ -3,7 +3,8 @@
 A family is an encoder, a decoder and a marginal. The table may have several
 multi-beta models of one family, which were trained for different times, over
 different ranges, or at another size. One configuration, with all its seeds,
-represents the family. The others are in the tables of the pages.
+represents the family. The others are in the tables of the pages. So are
+trainings at one beta that lasted shorter or longer than their family's.
 
 Decoders that marginalise small transformations are not the paper's. They have a
 figure of their own, `low_rate`.
@@ -11,10 +12,11 @@ figure of their own, `low_rate`.
 
 from collections.abc import Sequence
 
+from plots import style
 from plots.table import Row
 
 AUTO = 'autoregressive'
-LOW_RATE = ('deconvolutional_invariant', 'local_autoregressive')
+LOW_RATE = style.INVARIANT
 
 
 def preference(row: Row, seeds: int) -> tuple:
@@ -41,7 +43,8 @@ def preference(row: Row, seeds: int) -> tuple:
 def representatives(rows: Sequence[Row]) -> list[Row]:
   """The rows with one configuration of multi-beta models for each family.
 
-  Those of other methods, and of trainings at one beta, all stay.
+  Those of other methods all stay. Trainings at one beta stay if they had as
+  many epochs as the configuration, or if the family has none.
 
   Args:
     rows: Rows of any data sets and tasks, before seeds are averaged.
@@ -55,12 +58,21 @@ def representatives(rows: Sequence[Row]) -> list[Row]:
     (*place, max(found, key=lambda name: _key(found[name])))
     for place, found in runs.items()
   }
-  return [
-    row
-    for row in rows
-    if not _ranged(row)
-    or (row.dataset, row.task, row.family, row.configuration) in best
-  ]
+  epochs = {
+    (row.dataset, row.task, row.family): row.epochs
+    for row in filter(_ranged, rows)
+    if (row.dataset, row.task, row.family, row.configuration) in best
+  }
+
+  def represents(row):
+    place = row.dataset, row.task, row.family
+    if row.method != 'vae' or place not in epochs:
+      return True
+    if row.beta_trained:
+      return (*place, row.configuration) in best
+    return row.epochs == epochs[place]
+
+  return list(filter(represents, rows))
 
 
 def of_paper(rows: Sequence[Row]) -> list[Row]:

@@ -3,8 +3,8 @@
     python -m plots.sandwiches
 
 A family has a row for each of the round rates: that of its beta whose rate is
-nearest. A rate is left out if none of its betas comes near. One training
-represents a family, as in the figures, and its seeds are averaged.
+nearest. A rate is left out if none of its betas comes within a factor of 1.25.
+One training represents a family, as in the figures. Its seeds are averaged.
 """
 
 import pathlib

@@ -74,7 +74,7 @@ class Look:
 MARGINALS = {
   'gaussian': Look(MINUS, 'Gaussian', 'o', BLUE),
   'mixture': Look('m', 'mixture', 'D', BLACK),
-  'maf': Look('+', 'flow', 's', ORANGE),
+  'maf': Look('+', 'MAF', 's', ORANGE),
   'vampprior': Look('v', 'VampPrior', '^', PURPLE),
 }
 # Decoder -> its sign, its name, and the fill style of its markers.
@@ -91,7 +91,9 @@ RING: Keywords = {
   'markeredgewidth': 0.5,
   'linestyle': 'none',
 }
-ANNEALED = (0, (3, 1.5))
+# They marginalise small transformations.
+INVARIANT = ('deconvolutional_invariant', 'local_autoregressive')
+ANNEALED, DOTTED = (0, (3, 1.5)), (0, (1, 1.2))
 # Sizes of markers, points: for a training at one beta, and for one beta of a
 # multi-beta model.
 LARGE, SMALL = 4.2, 2.6
@@ -180,6 +182,8 @@ def draw_runs(axes, rows: Sequence[Row], x: str, y: str) -> None:
     line: Keywords = {'linewidth': 0.8, 'zorder': 4, 'label': run}
     if group[0].encoder != 'conv':
       line['linestyle'] = (0, (4, 1.2, 1, 1.2))
+    elif group[0].decoder in INVARIANT:
+      line['linestyle'] = DOTTED
     elif group[0].kl_annealing_epochs:
       line['linestyle'] = ANNEALED
     else:
@@ -223,6 +227,10 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
       key=lambda pair: (place(pair[0], DECODERS), place(pair[1], MARGINALS)),
     )
   ]
+  if fixed and ranged:
+    large = Line2D([], [], color=GREY, marker='o', linestyle='none')
+    large.set(markersize=LARGE, label='large: one training, one β')
+    entries.append(large)
   if ranged:
     entries.append(
       Line2D(
@@ -235,17 +243,11 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
         label='line: one training, a range of β',
       )
     )
-  if any(group[0].kl_annealing_epochs for group in ranged.values()):
-    entries.append(
-      Line2D(
-        [],
-        [],
-        color=GREY,
-        linewidth=0.8,
-        linestyle=ANNEALED,
-        label='dashed: β annealed',
-      )
-    )
+  firsts = [group[0] for group in ranged.values()]
+  if any(row.kl_annealing_epochs for row in firsts):
+    entries.append(_dashes(ANNEALED, 'dashed: β annealed'))
+  if any(row.decoder in INVARIANT for row in firsts):
+    entries.append(_dashes(DOTTED, 'dotted: up to shears and shifts'))
   if any(row.seeds > 1 for row in rows if row.method == 'vae'):
     bar = Line2D([], [], color=GREY, marker='|', linestyle='none', markersize=6)
     bar.set_label('bar: standard error, of seeds if several')
@@ -255,6 +257,13 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
     ring = Line2D([], [], markersize=6, label=f'ring: {name} encoder', **RING)
     entries.append(ring)
   return entries
+
+
+def _dashes(dashes, label):
+  """An entry of a key for a kind of line."""
+  return Line2D(
+    [], [], color=GREY, linewidth=0.8, linestyle=dashes, label=label
+  )
 
 
 def signed(value: float, form: str) -> str:

@@ -214,3 +214,30 @@ def test_interpolation_is_monotone_and_stays_within_the_points():
   assert 0.1 < interpolated(12.0, places, values) < 0.5
   assert interpolated(1.0, places, values) is None
   assert not math.isnan(interpolated(20.0, places, values))
+
+
+def test_shorter_trainings_stand_beside_claims_3_and_4():
+  digits = evidence()('digit')
+  best = digits.family('autoregressive', 'maf')
+  short = digits.shorter('autoregressive', 'maf')
+  assert short.epochs < best.epochs and short.annealed == best.annealed
+  loss = short.at(claim_rules.EQUAL_RATE)
+  doubled = evidence(
+    with_losses(2, run=short.curves[0].first.run, task='digit')
+  )('digit')
+  again = doubled.shorter('autoregressive', 'maf').at(claim_rules.EQUAL_RATE)
+  assert again.value == pytest.approx(2 * loss.value)
+  before, after = (
+    claim_rules._short_gap(one).split()[0] for one in (digits, doubled)
+  )
+  # One of three marginals has more C.
+  more = loss.value / 3
+  assert float(after) - float(before) == pytest.approx(more, abs=2e-3)
+
+
+def test_without_shorter_trainings_the_claims_say_nothing():
+  digits = claims.evidence(
+    [row for row in ROWS if row.epochs is None or row.epochs > 10]
+  )('digit')
+  assert digits.shorter('deconvolutional', 'maf') is None
+  assert claim_rules._short_gap(digits) == ''

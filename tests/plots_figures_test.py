@@ -106,8 +106,8 @@ def test_the_key_names_what_is_there(rows, figure1):
   ]
   figure = label_distortion.label_distortion(label_distortion.make_panels(few))
   assert key(figure, 0) == [
-    f'({minus}, +) deconvolutional, flow',
-    '(+, +) autoregressive, flow',
+    f'({minus}, +) deconvolutional, MAF',
+    '(+, +) autoregressive, MAF',
   ]
 
 

@@ -7,10 +7,11 @@ import pytest
 from plots import (
   explore_chart,
   explore_records,
+  figures,
+  flow_figure,
   flow_lines,
   flows,
   label_distortion,
-  rate_distortion,
   table,
 )
 
@@ -55,15 +56,22 @@ def rows(tmp_path_factory):
 
 
 def test_a_line_joins_the_rates_of_a_variant_in_order(rows):
-  figure = label_distortion.label_distortion(label_distortion.make_panels(rows))
+  figure = dict(figures.figures(rows))['flows']
   left, right = figure.axes[:2]
-  for axes, x in ((left, np.sort(RATES)), (right, 200 - np.sort(RATES))):
-    for variant, shift in (('all', 0.01), ('untrained', 0.0)):
+  rates = np.sort(RATES)
+  for variant, shift in (('all', 0.01), ('untrained', 0.0)):
+    for axes, expected in (
+      (left, 2.3 - 0.1 * rates + shift),
+      (right, 200 - rates),
+    ):
       [line] = [
         each for each in axes.lines if each.get_label() == f'flow {variant}'
       ]
-      expected = 2.3 - 0.1 * np.sort(RATES) + shift
-      np.testing.assert_allclose(line.get_xydata(), np.stack([x, expected], 1))
+      np.testing.assert_allclose(
+        line.get_xydata(), np.stack([rates, expected], 1)
+      )
+  assert any(line.get_label() == 'pca' for line in left.lines)
+  assert not any(line.get_label() == 'pca' for line in right.lines)
   names = [
     text.get_text() for key in figure.legends for text in key.get_texts()
   ]
@@ -71,11 +79,18 @@ def test_a_line_joins_the_rates_of_a_variant_in_order(rows):
   assert 'flow, learned noise' not in names
 
 
-def test_the_rate_and_distortion_figure_has_the_sum(rows):
-  figure = rate_distortion.rate_distortion(rate_distortion.make_panels(rows))
-  below = figure.axes[1]
-  [line] = [each for each in below.lines if each.get_label() == 'flow all']
-  np.testing.assert_allclose(line.get_ydata(), 201.0)
+def test_only_deconvolutional_models_stand_beside_a_flow(rows):
+  left = dict(figures.figures(rows))['flows'].axes[0]
+  labels = [line.get_label() for line in left.lines]
+  assert any('deconvolutional' in label for label in labels)
+  assert not any('autoregressive' in label for label in labels)
+
+
+def test_figure_1_has_no_flow(rows):
+  panels = label_distortion.make_panels(rows)
+  assert not flow_figure.with_flows(panels)
+  axes = label_distortion.label_distortion(panels).axes[0]
+  assert not any('flow' in line.get_label() for line in axes.lines)
 
 
 def test_the_known_variants_come_in_one_order(rows):

@@ -68,11 +68,27 @@ def test_more_seeds_count_before_longer_training(tmp_path, made):
   assert note(rows)[0].startswith('1 results')
 
 
+@pytest.mark.parametrize('epochs', [8.0, 90.0])
+def test_trainings_at_one_beta_stand_beside_curves_of_equal_epochs(
+  tmp_path, made, epochs
+):
+  long = [
+    row | {'epochs': 90.0} if row.get('beta_trained') else row for row in made
+  ]
+  alone = first(made, 'deconvolutional', beta_trained='', epochs=epochs)
+  alone |= {'run': 'alone_seed0'}
+  kept = {row.run for row in representatives(read(tmp_path, [*long, alone]))}
+  assert ('alone_seed0' in kept) == (epochs == 90.0)
+  # A family without a curve keeps them all.
+  kept = {row.run for row in representatives(read(tmp_path, [alone]))}
+  assert kept == {'alone_seed0'}
+
+
 def test_decoders_for_low_rates_have_their_own_figure(tmp_path, made):
   old = first(made, 'deconvolutional', rate=5.0, label_distortion=0.4)
   name = 'deconvolutional_invariant'
   special = old | {'decoder': name, 'run': f'{name}_seed0'}
-  # Clusters of its codes are a baseline of all figures.
+  # Clusters of its codes are in that figure alone, too.
   clustered = special | {
     'method': 'clusters',
     'beta_trained': '',
@@ -83,7 +99,7 @@ def test_decoders_for_low_rates_have_their_own_figure(tmp_path, made):
   drawn = dict(figures.figures(rows))
   for one in ('figure1', 'low_rate'):
     labels = [line.get_label() for line in drawn[one].axes[0].lines]
-    assert labels.count('clusters') == 1
+    assert labels.count('clusters') == (one == 'low_rate')
   for one in ('figure1', 'low_rate'):
     lines = [
       line for line in drawn[one].axes[0].lines if name in line.get_label()

@@ -173,3 +173,14 @@ def test_command_draws_each_decoder(runs_dir, tiny, tmp_path):
   } <= written
   for name in written:
     assert f'wrote {tmp_path / name}' in output
+
+
+def test_names_are_moved_apart_and_no_further():
+  places = np.array([[0.0, 0.0], [0.1, 0.0], [0.0, 0.0], [5.0, 5.0]])
+  moved = picture_figures.apart(places, 1.0)
+  gaps = np.linalg.norm(moved[:, None] - moved, axis=-1)
+  assert gaps[np.triu_indices(4, 1)].min() > 0.98
+  np.testing.assert_array_equal(moved[3], places[3])
+  assert np.abs(moved - places).max() < 1.5
+  far = np.array([[0.0, 0.0], [2.0, 0.0]])
+  np.testing.assert_array_equal(picture_figures.apart(far, 1.0), far)
