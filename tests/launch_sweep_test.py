@@ -30,8 +30,10 @@ from launch.display import Display
 from launch.entries import BASELINES, TRAIN
 from vae_info import config as configs, datasets, train
 from vae_info.baselines.config import BaselineConfig
-from vae_info.config import Config
+from vae_info.config import Config, parse_beta
 from vae_info.errors import Stopped, UserError
+from vae_info.evaluation import curve
+from vae_info.networks import conditioning
 from vae_info.runs import Run
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -160,7 +162,12 @@ def test_attributes_have_all_tasks_of_both_decoders_and_their_networks():
 def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
   runs = sweeps.SWEEPS['figures']
   trained = [run for run in runs if run.module == TRAIN]
-  assert all(run.evaluation == {'refit_decoder': True} for run in trained)
+  for run in trained:
+    halves = run.evaluation == paper_figures.REFIT | {
+      'betas': paper_figures.HALF_BETAS[run.config.decoder]
+    }
+    assert halves == (run.config.dataset == 'omniglot')
+    assert halves or run.evaluation == paper_figures.REFIT
   # One family was trained for two other times.
   others = [
     run.config.epochs
@@ -188,6 +195,14 @@ def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
   alone = [run.config for run in trained if not run.config.beta_range]
   assert len({(run.decoder, run.marginal) for run in alone}) == 4
   assert len(alone) == 4 * 3
+
+
+@pytest.mark.parametrize('decoder', paper_figures.HALF_BETAS)
+def test_omniglot_is_evaluated_at_every_other_beta(decoder):
+  trained = parse_beta(paper_figures.LONG_RANGES[decoder])
+  halves = paper_figures.HALF_BETAS[decoder].split(',')
+  betas = conditioning.evenly(trained, curve.COUNT)
+  assert [*map(float, halves)] == list(betas)[::2]
 
 
 def test_figures_have_supervised_networks_at_full_width():
