@@ -20,7 +20,7 @@ from plots.table import Row, column
 
 TICKS = (0.25, 0.5, 1, 2, 5, 10, 20, 50)
 LEAST = 0.4  # The lower end of the axis, which is logarithmic.
-LARGEST = 60.0  # Nats: no larger rate is shown.
+RATES = (0.1, 60.0)  # Nats: no other rate is shown. Below, it is 0 over 0.
 
 
 def drawable(row: Row) -> bool:
@@ -28,7 +28,8 @@ def drawable(row: Row) -> bool:
   preference = row.label_preference
   if row.method != 'vae' or preference is None:
     return False
-  return preference >= LEAST and row.number('rate') <= LARGEST
+  least, most = RATES
+  return preference >= LEAST and least <= row.number('rate') <= most
 
 
 def with_preference(panels: Sequence[Panel]) -> list[Panel]:
@@ -52,8 +53,8 @@ def notes(panels: Sequence[Panel]) -> list[str]:
     if hidden:
       lines.append(
         f'label preference of {panel.title}: {len(hidden)} results are below '
-        f'{LEAST}, beyond {LARGEST:g} nats or unknown and not drawn, the first '
-        f'of them {hidden[0]}'
+        f'{LEAST}, unknown or not between {RATES[0]:g} and {RATES[1]:g} nats, '
+        f'and not drawn, the first of them {hidden[0]}'
       )
   return lines
 

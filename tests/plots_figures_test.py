@@ -330,11 +330,13 @@ def test_bad_classifiers_stay_in_the_picture(tmp_path):
   ]
 
 
-@pytest.mark.parametrize('rate', [0.0, -0.001, 12.0])
-def test_one_result_is_enough(tmp_path, rate):
+@pytest.mark.parametrize(('rate', 'count'), [(0.0, 3), (-0.001, 3), (12.0, 4)])
+def test_one_result_is_enough(tmp_path, rate, count):
   row = plots_table.rows(['binarized_mnist'])[0] | {'rate': rate}
-  rows = read(tmp_path, [row])
-  assert len(list(figures.figures(rows))) == 4
+  names = [name for name, _ in figures.figures(read(tmp_path, [row]))]
+  assert len(names) == count
+  # Without rate, label preference is 0 over 0.
+  assert ('label_preference' in names) == (rate > 0)
 
 
 def test_one_data_set_alone(rows):
