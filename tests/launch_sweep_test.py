@@ -163,11 +163,11 @@ def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
   runs = sweeps.SWEEPS['figures']
   trained = [run for run in runs if run.module == TRAIN]
   for run in trained:
-    halves = run.evaluation == paper_figures.REFIT | {
-      'betas': paper_figures.HALF_BETAS[run.config.decoder]
-    }
-    assert halves == (run.config.dataset == 'omniglot')
-    assert halves or run.evaluation == paper_figures.REFIT
+    place = run.config.dataset, run.config.decoder
+    ranged = run.config.beta_range and run.config.architecture == 'compact'
+    betas = paper_figures.LONG_BETAS.get(place) if ranged else None
+    assert run.evaluation['refit_decoder']
+    assert run.evaluation.get('betas') == betas
   # One family was trained for two other times.
   others = [
     run.config.epochs
@@ -197,12 +197,18 @@ def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
   assert len(alone) == 4 * 3
 
 
-@pytest.mark.parametrize('decoder', paper_figures.HALF_BETAS)
-def test_omniglot_is_evaluated_at_every_other_beta(decoder):
+@pytest.mark.parametrize(('place', 'text'), paper_figures.LONG_BETAS.items())
+def test_long_curves_have_usual_betas_and_more_where_rates_fall(place, text):
+  dataset, decoder = place
   trained = parse_beta(paper_figures.LONG_RANGES[decoder])
-  halves = paper_figures.HALF_BETAS[decoder].split(',')
-  betas = conditioning.evenly(trained, curve.COUNT)
-  assert [*map(float, halves)] == list(betas)[::2]
+  usual = [*conditioning.evenly(trained, curve.COUNT)]
+  betas = [*map(float, text.split(','))]
+  assert betas == sorted(betas)
+  wanted = usual[::2] if dataset == 'omniglot' else usual
+  assert set(wanted) <= set(betas)
+  more = set(betas) - set(wanted)
+  assert all(0.8444 < beta < 1.2 for beta in more)
+  assert bool(more) == (decoder == 'autoregressive')
 
 
 def test_figures_have_supervised_networks_at_full_width():
