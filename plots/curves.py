@@ -25,6 +25,8 @@ def interpolated(
   if not min(places) - 1e-3 <= place <= max(places) + 1e-3:
     return None
   distinct, first = np.unique(places, return_index=True)
+  if len(distinct) == 1:
+    return float(values[first[0]])
   curve = interpolate.PchipInterpolator(distinct, np.array(values)[first])
   return float(curve(np.clip(place, distinct[0], distinct[-1])))
 

@@ -212,7 +212,7 @@ class Evidence:
   def shorter(self, decoder: str, marginal: str) -> Family | None:
     """The shortest training of a family, if `family` had more epochs.
 
-    Both are annealed, or neither is.
+    If there is a choice, both are annealed, or neither is.
 
     Raises:
       UserError: As `family`.
@@ -221,9 +221,13 @@ class Evidence:
     found = [
       family
       for family in self._usual(decoder, marginal)
-      if 0 < family.epochs < best.epochs and family.annealed == best.annealed
+      if 0 < family.epochs < best.epochs
     ]
-    return min(found, key=lambda family: family.epochs, default=None)
+
+    def key(family):
+      return family.annealed != best.annealed, family.epochs
+
+    return min(found, key=key, default=None)
 
   def _usual(self, decoder, marginal):
     """The families that may represent a decoder and a marginal."""

@@ -27,7 +27,7 @@ NUMBERS = ('rate', 'distortion', 'label_distortion')
 HEAD_5 = '|---' * 5 + '|'
 _SIMPLE = ('kmeans', 'kmeans_deskewed', 'clusters', 'pca_water_filled')
 METHODS = {
-  **dict.fromkeys(_SIMPLE, ('rate', 'label_distortion')),
+  **dict.fromkeys(_SIMPLE, ('latent_size', 'rate', 'label_distortion')),
   'vae': (*table.MODEL, *table.with_errors(*NUMBERS)),
 }
 

@@ -244,6 +244,7 @@ def pixel_maps(points: Sequence[Rated]) -> list[list[Map]]:
       [point for point in points if point.run.pixels.exists()]
     ).values()
   ]
+  decoders = list(filter(None, decoders))
   if not decoders:
     return []
 

@@ -228,7 +228,6 @@ def test_lake_numbers_agree_with_the_names(lake):
 
 @pytest.mark.slow
 @prepared_data.needed
-@prepared_data.needed
 def test_both_layouts_have_the_same_images(lake_cache, data_dir):
   """The stand-in has the same images, so ours are upright with strokes 1."""
   images, labels = omniglot.parse(
