@@ -109,7 +109,7 @@ def _lowest(panel, vaes):
     for row in panel.rows
     if row.rate is not None and row.rate <= LARGEST and row.method != 'vae'
   ]
-  least = min(column([*vaes, *few], 'label_distortion'))
+  least = min(column([*vaes, *few], 'label_distortion'), default=0.0)
   return 0.0 if least < panel.label_entropy / 3 else 0.9 * least
 
 
