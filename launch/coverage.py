@@ -96,8 +96,6 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  flags.DEFINE_string(
-    'results', 'plots/results.csv', 'Table of results to read.'
-  )
+  cli.define_results()
   flags.DEFINE_string('sweep', None, 'Show this sweep, by kind of run.')
   app.run(cli.one_line_errors(main))

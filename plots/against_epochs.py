@@ -7,15 +7,16 @@ the best supervised network, at 17 and 20 nats, and D + R at beta = 1. Numbers
 are interpolated along the curve of each seed; see `evidence`.
 """
 
+import itertools
 import pathlib
 from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import table, table_flags
+from plots import table
 from plots.claim_rules import EQUAL_RATE, KEPT_RATE
-from plots.evidence import AUTO, COMPACT, MARGINALS, Evidence, Family
-from plots.seeds import Mean
+from plots.evidence import AUTO, DECONV, MARGINALS, Evidence, Family
+from plots.seeds import Mean, cell
 from plots.table import Row
 from vae_info import cli
 
@@ -38,36 +39,21 @@ def lines(rows: Sequence[Row]) -> list[str]:
     UserError: It lacks MNIST, or a supervised network.
   """
   digits = Evidence(rows, 'digit')
-  groups: dict[tuple[str, ...], list[Family]] = {}
-  for family in filter(_comparable, digits.families):
-    groups.setdefault(_first(family).family, []).append(family)
   result = [HEAD, '|---' * 8 + '|']
-  for name in sorted(groups, key=lambda key: (key[1] == AUTO, key[2])):
-    families = sorted(groups[name], key=lambda family: family.epochs)
+  for decoder, marginal in itertools.product((DECONV, AUTO), MARGINALS):
+    families = [
+      family
+      for family in digits.usual(decoder, marginal)
+      if family.epochs and family.annealed == (decoder == AUTO)
+    ]
+    families.sort(key=lambda family: family.epochs)
     if len({family.epochs for family in families}) > 1:
       result += [_line(family, digits.supervised) for family in families]
   return result
 
 
-def _first(family: Family) -> Row:
-  """Any row of a family, to read what is the same in all."""
-  return family.curves[0].first
-
-
-def _comparable(family: Family) -> bool:
-  """Whether its training is as usual, but for the number of epochs."""
-  row = _first(family)
-  return (
-    row.encoder == 'conv'
-    and row.marginal in MARGINALS
-    and row.architecture == COMPACT
-    and not row.augmentation
-    and family.annealed == (row.decoder == AUTO)
-  )
-
-
 def _line(family: Family, supervised: Mean) -> str:
-  row = _first(family)
+  row = family.curves[0].first
   gaps = [
     loss and loss.minus(supervised)
     for loss in map(family.at, (EQUAL_RATE, KEPT_RATE))
@@ -79,8 +65,8 @@ def _line(family: Family, supervised: Mean) -> str:
     f'{family.epochs:g}',
     row.beta_trained,
     f'{len(family.curves)}',
-    *(str(gap or '–') for gap in gaps),
-    '–' if total is None else total.text(2),
+    *map(cell, gaps),
+    cell(total, 2),
   ]
   return f'| {" | ".join(cells)} |'
 
@@ -92,5 +78,5 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  table_flags.define_results()
+  cli.define_results()
   app.run(cli.one_line_errors(main))

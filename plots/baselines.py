@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import table, table_flags
+from plots import table
 from plots.evidence import DATASETS, Evidence
 from plots.table import Row
 from vae_info import cli
@@ -87,6 +87,6 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  table_flags.define_results()
+  cli.define_results()
   flags.DEFINE_enum('task', 'digit', list(DATASETS), 'Which labels.')
   app.run(cli.one_line_errors(main))

@@ -288,11 +288,11 @@ def _short_gap(evidence: Evidence) -> str:
     for marginal in MARGINALS
   ]
   losses = [one.at(EQUAL_RATE) if one else None for one in families]
-  known = [loss for loss in losses if loss]
-  if len(known) < len(families):
+  found = [loss for loss in losses if loss]
+  if len(found) < len(families):
     return ''
   count = len(MARGINALS)
-  gaps = [b.minus(a) for a, b in zip(known[:count], known[count:], strict=True)]
+  gaps = [b.minus(a) for a, b in zip(found[:count], found[count:], strict=True)]
   epochs = [one.epochs for one in families if one]
   return f'{average(gaps)}, {min(epochs):g} to {max(epochs):g} epochs'
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import table, table_flags
+from plots import table
 from plots.claim_rules import CLAIMS, PCA_RATE, TASKS, Tasks
 from plots.evidence import Evidence
 from plots.seeds import Mean
@@ -112,7 +112,7 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  table_flags.define_results()
+  cli.define_results()
   flags.DEFINE_bool(
     'brief', False, 'Print each claim in few words, and no tables of rates.'
   )

@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 
 from plots.curves import interpolated
-from plots.representatives import LOW_RATE, preference
+from plots.representatives import preference
 from plots.seeds import Mean, averaged
-from plots.table import MODEL, Row, column, rows_of_methods
+from plots.table import INVARIANT, MODEL, Row, column, rows_of_methods
 from vae_info import references
 from vae_info.errors import UserError
 
@@ -177,7 +177,7 @@ class Evidence:
     families = [Family(curves) for curves in groups.values()]
     # Those of the paper's decoders come first.
     self.families = sorted(
-      families, key=lambda family: family.curves[0].first.decoder in LOW_RATE
+      families, key=lambda family: family.curves[0].first.decoder in INVARIANT
     )
 
   def of(self, method: str) -> list[Row]:
@@ -198,7 +198,7 @@ class Evidence:
     Raises:
       UserError: The table has no such curve.
     """
-    chosen = self._usual(decoder, marginal)
+    chosen = self.usual(decoder, marginal)
     if not chosen:
       raise UserError(
         f'the table has no curve of {decoder}, {marginal}, task {self.task}'
@@ -220,7 +220,7 @@ class Evidence:
     best = self.family(decoder, marginal)
     found = [
       family
-      for family in self._usual(decoder, marginal)
+      for family in self.usual(decoder, marginal)
       if 0 < family.epochs < best.epochs
     ]
 
@@ -229,7 +229,7 @@ class Evidence:
 
     return min(found, key=key, default=None)
 
-  def _usual(self, decoder, marginal):
+  def usual(self, decoder: str, marginal: str) -> list[Family]:
     """The families that may represent a decoder and a marginal."""
     return [
       family

@@ -90,16 +90,11 @@ def _by_number(rows):
     each = [f'{row.number("label_distortion"):.3f}' for row in group]
     cells = [f'{number:g}{f" ({variant})" if len(variants) > 1 else ""}']
     cells += [
-      _text(mean, name, 1 if name == 'distortion' else 3) for name in NUMBERS
+      seeds.cell(Mean.of_row(mean, name), 1 if name == 'distortion' else 3)
+      for name in NUMBERS
     ]
     result.append(f'| {" | ".join([*cells, ", ".join(each)])} |')
   return [*result, ''] if ways else []
-
-
-def _text(row, name, digits=3):
-  """A number of a row with its error."""
-  mean = Mean.of_row(row, name)
-  return '–' if mean is None else mean.text(digits)
 
 
 def _single(rows):
@@ -113,7 +108,7 @@ def _single(rows):
     name = f'{row.decoder}, {row.marginal}'.replace('_', ' ')
     count = f', {row.seeds} seeds' if row.seeds > 1 else ''
     cells = [f'{name}{count}', row.augmentation or '–']
-    cells += [_text(row, name) for name in NUMBERS]
+    cells += [seeds.cell(Mean.of_row(row, name)) for name in NUMBERS]
     result.append(f'| {" | ".join(cells)} |')
   return result if few else []
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from absl import app, flags
 
-from plots import comparisons, table, table_flags
+from plots import comparisons, table
 from plots.claim_rules import CLOSE, KEPT_RATE, ONCE_LOSS, ONCE_RATE, lowest
 from plots.evidence import AUTO, DECONV, MARGINALS, Evidence
 from plots.seeds import Mean, averaged
@@ -213,5 +213,5 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  table_flags.define_results()
+  cli.define_results()
   app.run(cli.one_line_errors(main))

@@ -14,8 +14,7 @@ from matplotlib.patches import Patch
 
 from plots import baseline_lines, label_distortion, style
 from plots.panels import Panel
-from plots.representatives import LOW_RATE
-from plots.table import Row, column
+from plots.table import INVARIANT, Row, column
 from vae_info import references
 
 LARGEST = 10.0  # Nats: no larger rate is shown.
@@ -36,7 +35,7 @@ METHODS = {
 
 def special(row: Row) -> bool:
   """Whether a row is of clusters, or of a decoder for low rates."""
-  return row.method in baseline_lines.CLUSTERS or row.decoder in LOW_RATE
+  return row.method in baseline_lines.CLUSTERS or row.decoder in INVARIANT
 
 
 def with_low_rates(panels: Sequence[Panel]) -> list[Panel]:

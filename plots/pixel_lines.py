@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import table, table_flags
+from plots import table
 from plots.claim_rules import EQUAL_RATE
 from plots.evidence import AUTO, DECONV, MARGINALS, Evidence
-from plots.seeds import Mean
+from plots.seeds import cell
 from plots.table import Row
 from vae_info import cli
 
@@ -46,16 +46,12 @@ def lines(rows: Sequence[Row]) -> list[str]:
       cells = [
         name,
         decoder,
-        _text(family.at(EQUAL_RATE, COLUMN), 1),
-        _text(family.at(EQUAL_RATE), 3),
-        _text(family.at(EQUAL_SUM, along=COLUMN), 3),
+        cell(family.at(EQUAL_RATE, COLUMN), 1),
+        cell(family.at(EQUAL_RATE), 3),
+        cell(family.at(EQUAL_SUM, along=COLUMN), 3),
       ]
       result.append(f'| {" | ".join(cells)} |')
   return result
-
-
-def _text(value: Mean | None, digits: int) -> str:
-  return '–' if value is None else value.text(digits)
 
 
 def main(argv):
@@ -65,5 +61,5 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  table_flags.define_results()
+  cli.define_results()
   app.run(cli.one_line_errors(main))

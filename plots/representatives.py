@@ -12,11 +12,9 @@ figure of their own, `low_rate`.
 
 from collections.abc import Sequence
 
-from plots import style
-from plots.table import Row
+from plots.table import INVARIANT, Row
 
 AUTO = 'autoregressive'
-LOW_RATE = style.INVARIANT
 
 
 def preference(row: Row, seeds: int) -> tuple:
@@ -84,13 +82,13 @@ def of_paper(rows: Sequence[Row]) -> list[Row]:
   others = {
     (row.dataset, row.task)
     for row in rows
-    if row.method == 'vae' and row.decoder not in LOW_RATE
+    if row.method == 'vae' and row.decoder not in INVARIANT
   }
   return [
     row
     for row in rows
     if row.method != 'vae'  # Clusters of such codes stay.
-    or row.decoder not in LOW_RATE
+    or row.decoder not in INVARIANT
     or (row.dataset, row.task) not in others
   ]
 

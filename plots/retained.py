@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from plots import style, table, table_flags
+from plots import style, table
 from plots.attributes import Curve, Panel, make_panels
 from plots.curves import crossing
 from vae_info import cli
@@ -28,7 +28,7 @@ RATES_OF_SPRITES = (2, 4, 6, 8)
 
 def define_flags() -> None:
   """Defines every flag of this command."""
-  table_flags.define_results()
+  cli.define_results()
   flags.DEFINE_boolean(
     'brief', False, 'Print only the order of the labels, in one table.'
   )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from plots import seeds, table, table_flags
+from plots import seeds, table
 from plots.information import drawable
 from plots.representatives import of_paper
 from plots.table import Row
@@ -96,5 +96,5 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  table_flags.define_results()
+  cli.define_results()
   app.run(cli.one_line_errors(main))

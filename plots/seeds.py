@@ -100,6 +100,11 @@ class Mean:
     return f'{value} ± {self.stderr:.{digits}f}{mark}'
 
 
+def cell(mean: Mean | None, digits: int = 3) -> str:
+  """The text of a number with its error; a dash stands for a missing one."""
+  return '–' if mean is None else mean.text(digits)
+
+
 def average(means: Sequence[Mean]) -> Mean:
   """The mean of several numbers, for independent errors."""
   total = means[0]

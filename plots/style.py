@@ -16,7 +16,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from plots.table import Row
+from plots.table import INVARIANT, Row
 
 Keywords: TypeAlias = dict[str, Any]  # Arguments of a matplotlib artist.
 WIDTH = 5.5  # Inches: the text width of a page with one column.
@@ -91,8 +91,6 @@ RING: Keywords = {
   'markeredgewidth': 0.5,
   'linestyle': 'none',
 }
-# They marginalise small transformations.
-INVARIANT = ('deconvolutional_invariant', 'local_autoregressive')
 ANNEALED, DOTTED = (0, (3, 1.5)), (0, (1, 1.2))
 # Sizes of markers, points: for a training at one beta, and for one beta of a
 # multi-beta model.

@@ -22,6 +22,8 @@ SUBJECTS = {
   'omniglot_lake': 'Omniglot',
 }
 
+# Decoders that marginalise small transformations.
+INVARIANT = ('deconvolutional_invariant', 'local_autoregressive')
 # The columns that name a β-VAE.
 MODEL = ('encoder', 'decoder', 'marginal', 'beta')
 _NAMES = ('run', 'dataset', 'task', 'method')

@@ -5,21 +5,15 @@ from collections.abc import Iterable
 from absl import flags
 
 from plots import table
+from vae_info import cli
 
 # `--help` lists these flags with those of the command that defines them.
 flags.disclaim_key_flags()
 
 
-def define_results() -> None:
-  """Defines `--results`."""
-  flags.DEFINE_string(
-    'results', 'plots/results.csv', 'Table of results to read.'
-  )
-
-
 def define_table_flags() -> None:
   """Defines `--results`, `--datasets` and `--classifier`."""
-  define_results()
+  cli.define_results()
   flags.DEFINE_list(
     'datasets',
     list(table.DATASETS),
@@ -41,7 +35,7 @@ def define_task_flags(tasks: Iterable[str]) -> None:
     tasks: The tasks to choose from; the first is the default.
   """
   tasks = [*tasks]
-  define_results()
+  cli.define_results()
   flags.DEFINE_enum('task', tasks[0], tasks, 'Which labels.')
   flags.DEFINE_string(
     'classifier',

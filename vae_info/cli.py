@@ -26,6 +26,13 @@ def define_runs_dir() -> None:
   )
 
 
+def define_results() -> None:
+  """Defines `--results`, for commands that read a table of results."""
+  flags.DEFINE_string(
+    'results', 'plots/results.csv', 'Table of results to read.'
+  )
+
+
 def define_run(help_text: str) -> None:
   """Defines `--run`, a run directory."""
   flags.DEFINE_string('run', None, help_text)
