@@ -6,7 +6,7 @@ import plots_table
 import pytest
 
 from plots import goals, table
-from plots.evidence import DECONV, Evidence
+from plots.evidence import DECONV, Curve, Evidence, Family
 
 
 @pytest.fixture(scope='module')
@@ -34,6 +34,28 @@ def test_a_column_is_interpolated_in_log_beta(rows):
   middle = family.at((low.beta * high.beta) ** 0.5, 'rate', along='beta')
   assert high.rate < middle.value < low.rate
   assert family.at(1e-3, 'rate', along='beta') is None
+
+
+def test_a_curve_of_one_beta_is_known_there_alone(rows):
+  family = Evidence(rows, 'digit').family(DECONV, 'gaussian')
+  row = family.curves[0].rows[0]
+  alone = Family([Curve([row])])
+  total = alone.at(row.beta, 'rate_plus_distortion', along='beta')
+  assert total.value == row.rate_plus_distortion
+  assert alone.at(row.rate + 1, 'label_distortion') is None
+
+
+def test_any_autoregressive_training_may_have_no_rate(rows):
+  def line(changed):
+    return goals._without_rate(Evidence([*rows, *changed], 'digit'))
+
+  assert line([]).met == 'not measured'
+  row = next(row for row in rows if row.decoder == 'autoregressive')
+  alone = dataclasses.replace(
+    row, run='x_seed9', beta_trained='', rate=0.1, rate_plus_distortion=80.5
+  )
+  assert (line([alone]).reached, line([alone]).met) == (80.5, 'yes')
+  assert line([dataclasses.replace(alone, decoder=DECONV)]).reached is None
 
 
 @pytest.mark.parametrize(
