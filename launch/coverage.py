@@ -43,13 +43,17 @@ def kind(entry: Entry) -> str:
   config = entry.config
   if isinstance(config, BaselineConfig):
     width = '' if config.depth is None else f' of {config.depth} channels'
-    return f'{config.baseline}{width}'
+    return f'{config.dataset}: {config.baseline}{width}'
   parts = [f'{config.dataset}: {config.encoder} {config.decoder}']
   length = (
     (config.steps, 'steps') if config.steps else (config.epochs, 'epochs')
   )
   parts.append(f'{length[0]:g} {length[1]}')
-  parts.append('a range of β' if config.beta_range else 'one β')
+  if config.target_rate is not None:
+    parts.append('a target rate')
+  else:
+    parts.append('a range of β' if config.beta_range else 'one β')
+  parts += ['annealed'] * bool(config.kl_annealing_epochs)
   parts += [f'{config.architecture} size'] * (config.architecture == 'paper')
   return ', '.join(parts)
 

@@ -59,7 +59,7 @@ DASHES: dict[str, Any] = {
   'maf': ':',
   'vampprior': (0, (4, 1.5)),
 }
-OTHER_DASHES: Any = (0, (4, 1.2, 1, 1.2))
+OTHER_DASHES = style.DASH_DOTTED
 
 
 @dataclasses.dataclass(frozen=True)

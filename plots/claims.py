@@ -80,8 +80,8 @@ def rates_table(task: Evidence) -> str:
     best = family.best
     lowest = Mean.of_row(best, 'label_distortion')
     values = [family.at(rate) for rate in RATES]
-    least = best.label_distortion_least
-    more = '' if least is None else f' [{least:.3f}]'
+    least = family.at(best.number('beta'), 'label_distortion_least', 'beta')
+    more = '' if least is None else f' [{least.value:.3f}]'
     last = f'{lowest}{more}', f'{best.number("rate"):.1f}'
     lines.append(_line(family.name, values, *last))
   pca = [task.pca(PCA_RATE if rate == 10.4 else rate) for rate in RATES]

@@ -132,11 +132,13 @@ class Family:
   ) -> Mean | None:
     """A column where another one has a value, averaged over seeds.
 
-    It is None outside the curve of any seed, or if a row lacks a column. The
-    arguments are those of `Curve.at`.
+    Seeds without the column do not count. It is None outside the curve of any
+    other seed, or if none is left. The arguments are those of `Curve.at`.
     """
     values, errors = [], []
     for curve in self.curves:
+      if None in column(curve.rows, name):
+        continue
       value, error = (
         curve.at(place, each, along) for each in (name, f'{name}_stderr')
       )
@@ -144,7 +146,7 @@ class Family:
         return None
       values.append(value)
       errors.append(error)
-    return Mean.of(values, errors)
+    return Mean.of(values, errors) if values else None
 
 
 class Evidence:

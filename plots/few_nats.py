@@ -82,19 +82,29 @@ def _by_number(rows):
     place = row.variant, row.configuration, row.latent_size
     ways.setdefault(place, []).append(row)
   variants = {variant for variant, *_ in ways}
+  trainings = {_codes_of(configuration) for _, configuration, _ in ways}
   result = ['| K clusters of codes | R | D | C | C of each seed |', HEAD_5]
   for place in sorted(ways):
-    variant, _, number = place
+    variant, configuration, number = place
     group = sorted(ways[place], key=lambda row: row.seed or 0)
     [mean] = seeds.averaged(group)
     each = [f'{row.number("label_distortion"):.3f}' for row in group]
-    cells = [f'{number:g}{f" ({variant})" if len(variants) > 1 else ""}']
+    name = f'{number:g}'
+    name += f' ({variant})' if len(variants) > 1 else ''
+    if len(trainings) > 1:
+      name += f' of `{_codes_of(configuration)}`'
+    cells = [name]
     cells += [
       seeds.cell(Mean.of_row(mean, name), 1 if name == 'distortion' else 3)
       for name in NUMBERS
     ]
     result.append(f'| {" | ".join([*cells, ", ".join(each)])} |')
   return [*result, ''] if ways else []
+
+
+def _codes_of(configuration):
+  """The training whose codes are clustered, from the name of a run."""
+  return configuration.partition('codes_of=')[2]
 
 
 def _single(rows):

@@ -51,23 +51,16 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   Raises:
     UserError: A row that a figure draws is damaged, or there is no row to draw.
   """
-  drawn = representatives.of_paper(rows)
   # Checks all rows before the first figure, so that damage stops the command
   # before it writes any.
-  panels = averaged(label_distortion.make_panels(drawn))
+  drawn = representatives.of_paper(rows)
+  of_seeds = label_distortion.make_panels(drawn)
+  panels = averaged(of_seeds)
   data_panels = averaged(rate_distortion.make_panels(drawn))
-  all_decoders = representatives.representatives(rows)
-  everything = averaged(
-    label_distortion.make_panels(all_decoders, low_rate.METHODS)
-  )
-  with_flows = averaged(
-    label_distortion.make_panels(drawn, flow_figure.METHODS)
-  )
+  few, flows = (averaged(made) for made in _further_panels(rows).values())
   preferences = label_preference.with_preference(panels)
-  bounded = information.with_bounds(panels)
+  bounded = averaged(information.with_bounds(of_seeds))
   refitted = pixels.with_pixels(panels)
-  few = low_rate.with_low_rates(everything)
-  flows = flow_figure.with_flows(with_flows)
   yield 'figure1', label_distortion.label_distortion(panels)
   for panel in panels:
     if panel.title.startswith('MNIST'):
@@ -83,6 +76,20 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
     yield 'low_rate', low_rate.low_rate(few)
   if flows:
     yield 'flows', flow_figure.flows(flows)
+
+
+def _further_panels(rows):
+  """The panels of each figure of further methods, before seeds are averaged."""
+  everything = representatives.representatives(rows)
+  drawn = representatives.of_paper(rows)
+  return {
+    'low_rate': low_rate.with_low_rates(
+      label_distortion.make_panels(everything, low_rate.METHODS)
+    ),
+    'flows': flow_figure.with_flows(
+      label_distortion.make_panels(drawn, flow_figure.METHODS)
+    ),
+  }
 
 
 def attribute_figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
@@ -103,10 +110,16 @@ def notes(rows: Sequence[Row]) -> list[str]:
   """Describes what the figures leave out, a line for each case."""
   drawn = representatives.of_paper(rows)
   panels = label_distortion.make_panels(drawn)
+  further = [
+    f'{name}: {note}'
+    for name, made in _further_panels(rows).items()
+    for note in seeds.notes(made, averaged(made))
+  ]
   return [
     *representatives.note(rows),
     *left_out(panels),
     *seeds.notes(panels, averaged(panels)),
+    *further,
     *label_distortion.notes(panels),
     *rate_distortion.notes(rate_distortion.make_panels(drawn)),
     *label_preference.notes(label_preference.with_preference(panels)),

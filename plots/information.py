@@ -4,9 +4,11 @@ On the left, a bar for each result spans the bounds on I(X;Z), below the line
 I(X;Z) = R. On the right are C, the least C, and the floor. No classifier of the
 same codes has a C below the floor, H(Y) less the upper bound on I(Z;Y). On
 MNIST, random discarding is drawn twice: of all H(X) nats, and of H(X) -
-H(X|grey), which leaves out the noise of the binarisation.
+H(X|grey), which leaves out the noise of the binarisation. Seeds without bounds
+are not drawn.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,8 +42,16 @@ def drawable(row: Row) -> bool:
 
 
 def with_bounds(panels: Sequence[Panel]) -> list[Panel]:
-  """The panels of figure 1 that have results with bounds."""
-  return [panel for panel in panels if any(map(drawable, panel.rows))]
+  """The panels that have results with bounds, with these results alone.
+
+  Args:
+    panels: Panels of figure 1, before seeds are averaged.
+  """
+  return [
+    dataclasses.replace(panel, rows=rows)
+    for panel in panels
+    if (rows := [row for row in panel.rows if drawable(row)])
+  ]
 
 
 @style.styled
@@ -49,19 +59,19 @@ def information(panels: Sequence[Panel]) -> Figure:
   """The figure, with a row of two plots for each panel.
 
   Args:
-    panels: From `with_bounds`.
+    panels: From `with_bounds`, averaged over seeds.
   """
   figure = Figure((style.WIDTH, 1.2 + 2.3 * len(panels)), layout='constrained')
   grid = figure.subplots(len(panels), 2, squeeze=False)
   for (left, right), panel in zip(grid, panels, strict=True):
-    rows = [row for row in panel.rows if drawable(row)]
+    rows = panel.rows
     end = 1.05 * max(1.0, *column(rows, 'rate'))
     _draw_images(left, rows, end)
     _draw_labels(right, panel, rows, end)
     style.title(left, panel.title)
   for axes in grid[-1]:
     axes.set_xlabel('rate R (nats)')
-  rows = [row for panel in panels for row in panel.rows if drawable(row)]
+  rows = [row for panel in panels for row in panel.rows]
   style.key(figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)')
   style.key(figure, _key(), 'right', 'Bounds')
   return figure

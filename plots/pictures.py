@@ -10,7 +10,6 @@ rate comes from a run's evaluation. Maps of pixels come from `evaluate
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -232,6 +231,17 @@ def of_one_marginal(points: Sequence[Rated]) -> dict[str, list[Rated]]:
   return {name: decoders[name] for name in order}
 
 
+def notes(points: Sequence[Rated]) -> list[str]:
+  """Names the marginals that are not drawn, in a line; [] if all are."""
+  drawn = {
+    point.config.marginal
+    for group in of_one_marginal(points).values()
+    for point in group
+  }
+  lost = {point.config.marginal for point in points} - drawn
+  return [f'left out: marginal {name}' for name in sorted(lost)]
+
+
 def pixel_maps(points: Sequence[Rated]) -> list[list[Map]]:
   """Maps of pixels for each decoder with one marginal, at about equal rates.
 
@@ -248,12 +258,22 @@ def pixel_maps(points: Sequence[Rated]) -> list[list[Map]]:
   if not decoders:
     return []
 
-  def apart(column, rate):
-    logs = np.log([max(one.rate, 1e-3) for one in column])
+  def log_rate(one):
+    return np.log(max(one.rate, 1e-3))
+
+  def nearest(group, first):
+    return min(group, key=lambda one: abs(log_rate(one) - log_rate(first)))
+
+  def mismatch(column, rate):
+    logs = [log_rate(one) for one in column]
     return np.ptp(logs) + abs(np.mean(logs) - np.log(rate))
 
+  pairings = [
+    [first, *(nearest(group, first) for group in decoders[1:])]
+    for first in decoders[0]
+  ]
   columns = [
-    min(itertools.product(*decoders), key=lambda column: apart(column, rate))
+    min(pairings, key=lambda column: mismatch(column, rate))
     for rate in sorted(MAP_RATES, reverse=True)
   ]
   distinct = {tuple(one.rate for one in column): column for column in columns}
@@ -310,6 +330,8 @@ def main(argv):
   dataset = datasets.load(
     config.dataset, FLAGS.data_dir, FLAGS.cache_dir, config.binarization
   )
+  for text in notes(points):
+    print(text)
   folder = pathlib.Path(FLAGS.output_dir)
   folder.mkdir(parents=True, exist_ok=True)
   rows = pixel_maps(points)

@@ -4,7 +4,8 @@
 
 A family has a row for each of the round rates: that of its beta whose rate is
 nearest. A rate is left out if none of its betas comes within a factor of 1.25.
-One training represents a family, as in the figures. Its seeds are averaged.
+One training represents a family, as in the figures. Its seeds are averaged, if
+they have bounds.
 """
 
 import pathlib
@@ -83,10 +84,10 @@ def main(argv):
     and row.task == 'digit'
     and row.encoder == 'conv'
     and row.beta_trained
-    and drawable(row)
   ]
-  checked = table.rows_of_methods(rows, METHODS)
-  found = lines(seeds.averaged(of_paper(checked)))
+  bounded = [row for row in of_paper(rows) if drawable(row)]
+  checked = table.rows_of_methods(bounded, METHODS)
+  found = lines(seeds.averaged(checked))
   if not found:
     print(f'*{FLAGS.results} has no multi-beta model with bounds yet.*')
     return

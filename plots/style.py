@@ -92,6 +92,7 @@ RING: Keywords = {
   'linestyle': 'none',
 }
 ANNEALED, DOTTED = (0, (3, 1.5)), (0, (1, 1.2))
+DASH_DOTTED: Any = (0, (4, 1.2, 1, 1.2))
 # Sizes of markers, points: for a training at one beta, and for one beta of a
 # multi-beta model.
 LARGE, SMALL = 4.2, 2.6
@@ -179,7 +180,7 @@ def draw_runs(axes, rows: Sequence[Row], x: str, y: str) -> None:
   for run, group in ranged.items():
     line: Keywords = {'linewidth': 0.8, 'zorder': 4, 'label': run}
     if group[0].encoder != 'conv':
-      line['linestyle'] = (0, (4, 1.2, 1, 1.2))
+      line['linestyle'] = DASH_DOTTED
     elif group[0].decoder in INVARIANT:
       line['linestyle'] = DOTTED
     elif group[0].kl_annealing_epochs:
@@ -242,8 +243,11 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
       )
     )
   firsts = [group[0] for group in ranged.values()]
-  if any(row.kl_annealing_epochs for row in firsts):
+  plain = [row for row in firsts if row.encoder == 'conv']
+  if any(row.kl_annealing_epochs for row in plain):
     entries.append(_dashes(ANNEALED, 'dashed: β annealed'))
+  if any(row.encoder != 'conv' for row in firsts):
+    entries.append(_dashes(DASH_DOTTED, 'dashes and dots: flow encoder'))
   if any(row.decoder in INVARIANT for row in firsts):
     entries.append(_dashes(DOTTED, 'dotted: up to shears and shifts'))
   if any(row.seeds > 1 for row in rows if row.method == 'vae'):

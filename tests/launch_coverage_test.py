@@ -24,8 +24,8 @@ def test_a_sweep_without_a_run_has_no_line(known):
 def test_a_sweep_has_a_line_for_each_kind(known):
   assert coverage.of_sweep('readme', known)[2:] == [
     '| static_mnist: conv deconvolutional, 12 epochs, one β | 1 | 1 |',
-    '| static_mnist: conv autoregressive, 10 epochs, one β | 1 | 1 |',
-    '| static_mnist: conv autoregressive, 20 epochs, one β | 0 | 1 |',
+    '| static_mnist: conv autoregressive, 10 epochs, one β, annealed | 1 | 1 |',
+    '| static_mnist: conv autoregressive, 20 epochs, one β, annealed | 0 | 1 |',
   ]
 
 
@@ -41,6 +41,15 @@ def test_a_kind_tells_the_size_and_the_range():
   assert coverage.kind(entry) == (
     'static_mnist: conv deconvolutional, 20 steps, a range of β, paper size'
   )
+  assert coverage.kind(Entry({'target_rate': 8.5, 'epochs': 8.0})) == (
+    'static_mnist: conv deconvolutional, 8 epochs, a target rate'
+  )
+
+
+def test_a_kind_of_baseline_tells_the_data_set():
+  flags = {'baseline': 'pca', 'dataset': 'omniglot', 'task': 'alphabet'}
+  entry = Entry(flags, module='vae_info.baselines')
+  assert coverage.kind(entry) == 'omniglot: pca'
 
 
 def test_what_is_no_sweep_or_no_table_is_refused(tmp_path):

@@ -114,6 +114,19 @@ def test_each_way_to_cluster_is_a_curve(tmp_path):
     assert losses[0] == '0.900'
 
 
+def test_clusters_of_two_trainings_have_their_names(tmp_path):
+  made = [
+    row | {'run': f'clusters_seed0_codes_of={name}'}
+    for name in ('long', 'short')
+    for row in clustered('clusters', 0)
+  ]
+  text = printed(tmp_path, made)
+  for name in ('long', 'short'):
+    assert cells(text, f'16 of `{name}`') == [
+      ['3.000 ± 0.100†', '170.0 ± 0.4†', '0.700 ± 0.010†', '0.700']
+    ]
+
+
 def test_one_training_represents_a_family(tmp_path):
   made = [
     row

@@ -45,6 +45,25 @@ def test_a_curve_of_one_beta_is_known_there_alone(rows):
   assert alone.at(row.rate + 1, 'label_distortion') is None
 
 
+def test_a_column_is_of_the_seeds_that_have_it(rows):
+  family = Evidence(rows, 'digit').family(DECONV, 'gaussian')
+  name = 'label_distortion_least'
+  [first] = family.curves
+  bounded = Curve(
+    [
+      dataclasses.replace(row, **{name: 0.5, f'{name}_stderr': 0.1})
+      for row in first.rows
+    ]
+  )
+  pair = Family([bounded, first])
+  assert pair.at(10.0).count == 2
+  least = pair.at(10.0, name)
+  assert least.value == pytest.approx(0.5)
+  assert least.stderr == pytest.approx(0.1)
+  assert least.count == 1
+  assert family.at(10.0, name) is None
+
+
 def test_any_autoregressive_training_may_have_no_rate(rows):
   def line(changed):
     return goals._without_rate(Evidence([*rows, *changed], 'digit'))

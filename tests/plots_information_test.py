@@ -1,5 +1,7 @@
 """The figure of the bounds: drawn where the table has them, and only there."""
 
+import dataclasses
+
 import plots_table
 import pytest
 
@@ -64,6 +66,27 @@ def test_each_result_is_between_its_bounds(rows, tmp_path):
   left_of_it = 79.78 - references.MNIST_NOISE
   assert loss == pytest.approx(2.3008 * (1 - rate / left_of_it))
   style.save(figure, tmp_path, 'information')
+
+
+def test_seeds_without_bounds_are_not_drawn(rows):
+  name, beta = 'information_upper', rows[0].beta
+  ranged = [row for row in rows if row.beta_trained and row.encoder == 'conv']
+  second = [
+    dataclasses.replace(
+      row, run=row.run.replace('seed0', 'seed1'), rate=9.0, **{name: None}
+    )
+    for row in ranged
+  ]
+  figure = dict(figures.figures([*rows, *second]))['information']
+  drawn = [
+    line
+    for line in figure.axes[0].lines
+    if line.get_label() == 'between the bounds'
+  ]
+  assert len(drawn) == len(list(filter(information.drawable, rows)))
+  first = next(row for row in ranged if row.beta == beta)
+  expected = [first.information_lower, first.information_upper]
+  assert expected in [list(line.get_ydata()) for line in drawn]
 
 
 def test_the_explorer_shows_the_bounds(rows):

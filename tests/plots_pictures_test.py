@@ -82,6 +82,14 @@ def test_runs_that_cannot_be_drawn_are_reported(
   assert len(pictures.rated(tmp_path, 'omniglot')) == 1
 
 
+def test_marginals_that_are_not_drawn_are_named(runs_dir, tmp_path, tiny):
+  assert pictures.notes(pictures.rated(runs_dir, None)) == []
+  shutil.copytree(runs_dir, tmp_path, dirs_exist_ok=True)
+  make_run(tmp_path, tiny.train.images, marginal='vampprior')
+  points = pictures.rated(tmp_path, None)
+  assert pictures.notes(points) == ['left out: marginal vampprior']
+
+
 def test_rates_are_spread_and_fall():
   rates = [1, 2, 3, 4, 40, 20]
   chosen = pictures.spread([make_pictures(rate) for rate in rates], 3)
