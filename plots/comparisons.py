@@ -18,7 +18,7 @@ class Comparison:
 
   Attributes:
     row: The result of the run at one beta.
-    trained: The curve's range of betas, and whether beta was annealed.
+    trained: The curve's range of betas, and how beta was annealed.
     objective: D + beta R of the curve at the row's beta, nats; None if that
       beta is outside the curve.
     label_distortion: C of the curve at the row's rate, nats; None if that rate

@@ -113,9 +113,9 @@ class Family:
     return self.curves[0].first.epochs or 0.0
 
   @property
-  def annealed(self) -> bool:
-    """Whether beta grew at the beginning of the training."""
-    return bool(self.curves[0].first.kl_annealing_epochs)
+  def annealing(self) -> float:
+    """For how many epochs beta grew at the beginning; 0 if it was constant."""
+    return self.curves[0].first.kl_annealing_epochs or 0.0
 
   @property
   def rows(self) -> list[Row]:
@@ -227,19 +227,29 @@ class Evidence:
     ]
 
     def key(family):
-      return family.annealed != best.annealed, family.epochs
+      return bool(family.annealing) != bool(best.annealing), family.epochs
 
     return min(found, key=key, default=None)
 
   def usual(self, decoder: str, marginal: str) -> list[Family]:
-    """The families that may represent a decoder and a marginal."""
+    """Those of `compact` that may represent a decoder and a marginal."""
+    return [
+      family
+      for family in self.compact(decoder, marginal)
+      if decoder == AUTO or not family.annealing
+    ]
+
+  def compact(self, decoder: str, marginal: str) -> list[Family]:
+    """The families of a decoder and a marginal, of compact size.
+
+    They have the `conv` encoder, and saw images as they are.
+    """
     return [
       family
       for family in self.families
       if (row := family.curves[0].first).family == ('conv', decoder, marginal)
       and row.architecture == COMPACT
       and not row.augmentation
-      and (decoder == AUTO or not row.kl_annealing_epochs)
     ]
 
   def at(

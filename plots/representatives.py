@@ -20,19 +20,18 @@ AUTO = 'autoregressive'
 def preference(row: Row, seeds: int) -> tuple:
   """The larger, the better a configuration represents its family.
 
-  The compact size comes first. At a constant beta, an autoregressive decoder
-  uses its code less, so annealing counts for it. It counts against the others.
-  Then the most seeds count, and last the longest training.
+  The compact size comes first. Then counts the default annealing: for half of
+  the epochs with an autoregressive decoder, and none with others. Then the most
+  seeds count, and last the longest training.
 
   Args:
     row: Any row of the configuration.
     seeds: The number of its seeds.
   """
-  annealed = bool(row.kl_annealing_epochs)
   return (
     row.architecture != 'paper',
     not row.augmentation,
-    annealed == (row.decoder == AUTO),
+    row.annealing == ('annealed' if row.decoder == AUTO else ''),
     seeds,
     row.epochs or 0,
   )

@@ -132,10 +132,21 @@ class Row:
 
   @property
   def training(self) -> str:
-    """The range of betas, and whether beta was annealed, as text."""
-    return self.beta_trained + (
-      ', annealed' if self.kl_annealing_epochs else ''
-    )
+    """The range of betas, and how beta was annealed, as text."""
+    return ', '.join(filter(None, (self.beta_trained, self.annealing)))
+
+  @property
+  def annealing(self) -> str:
+    """How long beta grew, as text: '' if it did not.
+
+    The default of autoregressive decoders is 'annealed', for half the epochs.
+    """
+    if not self.kl_annealing_epochs:
+      return ''
+    if self.epochs is None or 2 * self.kl_annealing_epochs == self.epochs:
+      return 'annealed'
+    plural = '' if self.kl_annealing_epochs == 1 else 's'
+    return f'annealed for {self.kl_annealing_epochs:g} epoch{plural}'
 
   def __str__(self):
     return f'line {self.line} (run {self.run})'
