@@ -167,7 +167,8 @@ def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
     ranged = run.config.beta_range and run.config.architecture == 'compact'
     betas = paper_figures.LONG_BETAS.get(place) if ranged else None
     assert run.evaluation['refit_decoder']
-    assert run.evaluation.get('betas') == betas
+    low = str(run.config.beta).startswith('0.1')
+    assert run.evaluation.get('betas') == (None if low else betas)
   # Two families were trained for other times.
   others = [
     run.config.epochs
@@ -184,17 +185,18 @@ def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
       and run.config.beta_range
       and run.config.encoder == 'conv'
       and run.config.architecture == 'compact'
+      and 'kl_annealing_epochs' not in run.flags
     )
+    assert set(curves.values()) == {3}
     assert len(curves) == 2 * 3
-    # One more with annealing, and two with less of it.
-    assert sorted(curves.values()) == [3, 3, 3, 3, 4, 5]
   for run in trained[:-2]:
     assert run.config.epochs == paper_figures.LONG_EPOCHS[run.config.decoder]
     assert run.config.early_stopping
   assert [run.config.architecture for run in trained[-2:]] == ['paper'] * 2
   alone = [run.config for run in trained if not run.config.beta_range]
-  assert len({(run.decoder, run.marginal) for run in alone}) == 4
-  assert len(alone) == 4 * 3
+  counts = collections.Counter((run.decoder, run.marginal) for run in alone)
+  # An autoregressive decoder with a Gaussian marginal also ignores its code.
+  assert sorted(counts.values()) == [3, 3, 3, 4]
 
 
 @pytest.mark.parametrize(('place', 'text'), paper_figures.LONG_BETAS.items())
