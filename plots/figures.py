@@ -12,6 +12,7 @@ from absl import app, flags
 from matplotlib.figure import Figure
 
 from plots import (
+  annealing,
   attributes,
   flow_figure,
   information,
@@ -76,6 +77,8 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
     yield 'low_rate', low_rate.low_rate(few)
   if flows:
     yield 'flows', flow_figure.flows(flows)
+  if trainings := annealing.by_marginal(rows):
+    yield 'annealing', annealing.annealing(trainings)
 
 
 def _further_panels(rows):

@@ -4,7 +4,8 @@ A family is an encoder, a decoder and a marginal. The table may have several
 multi-beta models of one family, which were trained for different times, over
 different ranges, or at another size. One configuration, with all its seeds,
 represents the family. The others are in the tables of the pages. So are
-trainings at one beta that lasted shorter or longer than their family's.
+trainings at one beta that lasted shorter or longer than their family's, or that
+were annealed in another way.
 
 Decoders that marginalise small transformations are not the paper's. They have a
 figure of their own, `low_rate`.
@@ -41,7 +42,8 @@ def representatives(rows: Sequence[Row]) -> list[Row]:
   """The rows with one configuration of multi-beta models for each family.
 
   Those of other methods all stay. Trainings at one beta stay if they had as
-  many epochs as the configuration, or if the family has none.
+  many epochs as the configuration, and were annealed like it, or if the family
+  has none.
 
   Args:
     rows: Rows of any data sets and tasks, before seeds are averaged.
@@ -55,19 +57,19 @@ def representatives(rows: Sequence[Row]) -> list[Row]:
     (*place, max(found, key=lambda name: _key(found[name])))
     for place, found in runs.items()
   }
-  epochs = {
-    (row.dataset, row.task, row.family): row.epochs
+  usual = {
+    (row.dataset, row.task, row.family): (row.epochs, row.annealing)
     for row in filter(_ranged, rows)
     if (row.dataset, row.task, row.family, row.configuration) in best
   }
 
   def represents(row):
     place = row.dataset, row.task, row.family
-    if row.method != 'vae' or place not in epochs:
+    if row.method != 'vae' or place not in usual:
       return True
     if row.beta_trained:
       return (*place, row.configuration) in best
-    return row.epochs == epochs[place]
+    return (row.epochs, row.annealing) == usual[place]
 
   return list(filter(represents, rows))
 
