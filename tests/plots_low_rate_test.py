@@ -39,6 +39,8 @@ def read(tmp_path, rows):
     ('deconvolutional', {'epochs': 90.0}, True),
     ('deconvolutional', {'epochs': 90.0, 'kl_annealing_epochs': 1.0}, False),
     ('autoregressive', {'epochs': 2.0, 'kl_annealing_epochs': 1.0}, True),
+    ('autoregressive', {'epochs': 90.0, 'kl_annealing_epochs': 1.0}, True),
+    ('autoregressive', {'epochs': 8.0, 'kl_annealing_epochs': 0.0}, False),
     ('deconvolutional', {'epochs': 90.0, 'architecture': 'paper'}, False),
     ('deconvolutional', {'epochs': 90.0, 'augmentation': 'affine'}, False),
   ],
@@ -68,17 +70,17 @@ def test_more_seeds_count_before_longer_training(tmp_path, made):
   assert note(rows)[0].startswith('1 results')
 
 
-@pytest.mark.parametrize('epochs', [8.0, 90.0])
+@pytest.mark.parametrize(('epochs', 'annealed'), [(8, 0), (90, 0), (90, 1)])
 def test_trainings_at_one_beta_stand_beside_curves_of_equal_epochs(
-  tmp_path, made, epochs
+  tmp_path, made, epochs, annealed
 ):
   long = [
     row | {'epochs': 90.0} if row.get('beta_trained') else row for row in made
   ]
   alone = first(made, 'deconvolutional', beta_trained='', epochs=epochs)
-  alone |= {'run': 'alone_seed0'}
+  alone |= {'run': 'alone_seed0', 'kl_annealing_epochs': annealed}
   kept = {row.run for row in representatives(read(tmp_path, [*long, alone]))}
-  assert ('alone_seed0' in kept) == (epochs == 90.0)
+  assert ('alone_seed0' in kept) == (epochs == 90 and not annealed)
   # A family without a curve keeps them all.
   kept = {row.run for row in representatives(read(tmp_path, [alone]))}
   assert kept == {'alone_seed0'}
