@@ -200,7 +200,7 @@ def _at_low_rates(digits: Evidence) -> list[tuple[Row, Mean]]:
 def below_pca(tasks: Tasks) -> Claim:
   """Claim 3: β-VAEs beat PCA and random discarding at equal rate."""
   digits = tasks('digit')
-  texts, shorter, briefs, failed = [], [], [], {}
+  texts, finest, briefs, failed = [], [], [], {}
   for rate, name in PCA_RATES:
     pca = known(digits.pca(rate), f'PCA at {name} nats')
     discard = digits.random_discard(rate)
@@ -211,7 +211,7 @@ def below_pca(tasks: Tasks) -> Claim:
       for marginal, loss in zip(MARGINALS, losses, strict=True):
         if loss.minus(pca).upper >= 0 or loss.upper >= discard / 2:
           failed[f'{decoder} with {MARGINALS[marginal]}'] = None
-          shorter += _in_short(digits, decoder, marginal, rate, name)
+          finest += _finest(digits, decoder, marginal, rate, name)
     spread = f'{min(values):.3f} to {max(values):.3f}'
     briefs.append(
       f'C = {spread} at {name} nats; PCA {pca}, random {discard:.2f}'
@@ -225,29 +225,29 @@ def below_pca(tasks: Tasks) -> Claim:
     'rate.',
     'At 10.4 and at 16 nats, C of each of the six families is below that of '
     'PCA, and below half of that of random discarding.',
-    ' '.join(texts + shorter),
+    ' '.join(texts + finest),
     but([*failed], 2 * len(MARGINALS)),
     'At equal rate β-VAEs beat PCA and random discarding',
     '. '.join(briefs),
   )
 
 
-def _in_short(digits, decoder, marginal, rate, name) -> list[str]:
-  """A sentence on the shorter training of a family, if there is one."""
-  shorter = digits.shorter(decoder, marginal)
-  loss = shorter and shorter.at(rate)
-  if not shorter or not loss:
+def _finest(digits, decoder, marginal, rate, name) -> list[str]:
+  """A sentence on a family's training with the least D, if it is another."""
+  best = digits.finest(decoder, marginal, rate)
+  loss = best.at(rate) if best else None
+  if not best or not loss or best == digits.family(decoder, marginal):
     return []
   return [
-    f'A shorter training of {decoder} with {MARGINALS[marginal]}, of '
-    f'{shorter.epochs:g} epochs, has {loss} at {name} nats.'
+    f'The training of {decoder} with {MARGINALS[marginal]} that has the least '
+    f'D at {name} nats has C = {loss} ({best.name}).'
   ]
 
 
 def decoders(tasks: Tasks) -> Claim:
   """Claim 4: a factorised decoder keeps more than an autoregressive one."""
   texts, gaps, verdicts = [], [], {}
-  shorter = {task: _short_gap(tasks(task)) for task in TASKS}
+  finest = {task: _finest_gap(tasks(task)) for task in TASKS}
   for task in TASKS:
     pairs = [tasks(task).losses(decoder, EQUAL_RATE) for decoder in _BOTH]
     least = [tasks(task).least(decoder, EQUAL_RATE) for decoder in _BOTH]
@@ -255,7 +255,7 @@ def decoders(tasks: Tasks) -> Claim:
     simple, strong = map(with_least, pairs, least)
     texts.append(
       f'{task}s {simple} against {strong}, a difference of {gaps[-1]}'
-      + (f' (shorter trainings: {shorter[task]})' if shorter[task] else '')
+      + (f' ({finest[task]})' if finest[task] else '')
     )
     words = 'undecided'
     if gaps[-1].lower > 0 or gaps[-1].upper < 0:
@@ -273,28 +273,30 @@ def decoders(tasks: Tasks) -> Claim:
     ),
     'At equal rate a factorised decoder keeps more than an autoregressive one',
     f'C of digits at 17 nats, autoregressive less factorised: {gaps[0]}'
-    + (f'; shorter trainings: {shorter["digit"]}' if shorter['digit'] else ''),
+    + (f'; {finest["digit"]}' if finest['digit'] else ''),
   )
 
 
 _BOTH = (DECONV, AUTO)
 
 
-def _short_gap(evidence: Evidence) -> str:
-  """The difference of the decoders by the shortest trainings, or ''."""
-  families = [
-    evidence.shorter(decoder, marginal)
-    for decoder in _BOTH
-    for marginal in MARGINALS
-  ]
-  losses = [one.at(EQUAL_RATE) if one else None for one in families]
-  found = [loss for loss in losses if loss]
-  if len(found) < len(families):
-    return ''
-  count = len(MARGINALS)
-  gaps = [b.minus(a) for a, b in zip(found[:count], found[count:], strict=True)]
-  epochs = [one.epochs for one in families if one]
-  return f'{average(gaps)}, {min(epochs):g} to {max(epochs):g} epochs'
+def _finest_gap(evidence: Evidence) -> str:
+  """The difference of the decoders by the trainings with the least D.
+
+  It is '' if these represent all families, or one has no such training.
+  """
+  losses: list[list[Mean]] = [[], []]
+  other = False
+  for decoder, found in zip(_BOTH, losses, strict=True):
+    for marginal in MARGINALS:
+      best = evidence.finest(decoder, marginal, EQUAL_RATE)
+      loss = best.at(EQUAL_RATE) if best else None
+      if loss is None:
+        return ''
+      found.append(loss)
+      other |= best != evidence.family(decoder, marginal)
+  gap = average([b.minus(a) for a, b in zip(*losses, strict=True)])
+  return f'{gap} by trainings with the least D' if other else ''
 
 
 def random_encoders(tasks: Tasks) -> Claim:

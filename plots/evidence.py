@@ -211,25 +211,17 @@ class Evidence:
 
     return max(chosen, key=key)
 
-  def shorter(self, decoder: str, marginal: str) -> Family | None:
-    """The shortest training of a family, if `family` had more epochs.
+  def finest(self, decoder: str, marginal: str, rate: float) -> Family | None:
+    """The training with the least D at a rate, nats; None if none reaches it.
 
-    If there is a choice, both are annealed, or neither is.
-
-    Raises:
-      UserError: As `family`.
+    It is chosen of `usual` without a look at the labels.
     """
-    best = self.family(decoder, marginal)
     found = [
-      family
+      (distortion.value, family)
       for family in self.usual(decoder, marginal)
-      if 0 < family.epochs < best.epochs
+      if (distortion := family.at(rate, 'distortion'))
     ]
-
-    def key(family):
-      return bool(family.annealing) != bool(best.annealing), family.epochs
-
-    return min(found, key=key, default=None)
+    return min(found, key=lambda one: one[0], default=(0.0, None))[1]
 
   def usual(self, decoder: str, marginal: str) -> list[Family]:
     """Those of `compact` that may represent a decoder and a marginal."""
