@@ -53,7 +53,8 @@ def kind(entry: Entry) -> str:
     parts.append('a target rate')
   else:
     parts.append('a range of β' if config.beta_range else 'one β')
-  parts += ['annealed'] * bool(config.kl_annealing_epochs)
+  if config.kl_annealing_epochs:
+    parts.append(f'annealed for {config.kl_annealing_epochs:g}')
   parts += [f'{config.architecture} size'] * (config.architecture == 'paper')
   return ', '.join(parts)
 

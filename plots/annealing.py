@@ -2,9 +2,13 @@
 
 A row is a marginal. On the left is C against R, on the right D + R against R.
 Colour shows for how many epochs beta grew from 0, the marker how many epochs
-the training had. The deconvolutional decoder with the same marginal is grey.
+the training had. A line is dashed if its range of beta is unusual. A cross is a
+training whose beta fell until the rate was as wanted. The deconvolutional
+decoder with the same marginal is grey.
 """
 
+import collections
+import dataclasses
 from collections.abc import Sequence
 
 import matplotlib
@@ -16,7 +20,10 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from plots import style
 from plots.evidence import AUTO, DATASETS, DECONV, MARGINALS, Evidence, Family
 from plots.magnified import FAINT, REFERENCE
+from plots.seeds import averaged
 from plots.table import Row, column
+
+Place = tuple[float, float, str]  # Epochs of annealing, all epochs, range.
 
 TASK = 'digit'
 LARGEST = 45.0  # Nats: no larger rate is shown.
@@ -24,10 +31,39 @@ TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 MARKERS = 'osv^Dp'  # By rising number of epochs.
 
 
-def by_marginal(rows: Sequence[Row]) -> dict[str, list[Family]]:
-  """The trainings of each marginal that has one with a constant beta, if any.
+HELD: style.Keywords = {
+  'color': style.BLACK,
+  'marker': 'X',
+  'markersize': 1.3 * style.LARGE,
+  'linestyle': 'none',
+  'zorder': 5,
+}
 
-  The deconvolutional one of a marginal comes first.
+
+@dataclasses.dataclass(frozen=True)
+class Trainings:
+  """The trainings with one marginal.
+
+  Attributes:
+    strong: Multi-beta models with the autoregressive decoder.
+    simple: The deconvolutional one that represents its family, if any.
+    held: Autoregressive results of trainings whose rate was held.
+  """
+
+  strong: Sequence[Family]
+  simple: Family | None
+  held: Sequence[Row]
+
+  @property
+  def families(self) -> list[Family]:
+    """All multi-beta models."""
+    return [*self.strong, *filter(None, [self.simple])]
+
+
+def by_marginal(rows: Sequence[Row]) -> dict[str, Trainings]:
+  """The trainings of each marginal that was annealed in several ways.
+
+  Two of them differ in the annealing, and not in epochs.
 
   Args:
     rows: The whole table of results.
@@ -42,16 +78,22 @@ def by_marginal(rows: Sequence[Row]) -> dict[str, list[Family]]:
   digits = Evidence(rows, TASK)
   found = {}
   for marginal in MARGINALS:
-    trained = [one for one in digits.compact(AUTO, marginal) if one.epochs]
-    if len({bool(one.annealing) for one in trained}) == 2:
-      simple = digits.usual(DECONV, marginal)
-      reference = [digits.family(DECONV, marginal)] if simple else []
-      found[marginal] = reference + trained
+    strong = [one for one in digits.compact(AUTO, marginal) if one.epochs]
+    ways = {(one.epochs, one.annealing) for one in strong}
+    if len(ways) > len({epochs for epochs, _ in ways}):
+      usual = digits.usual(DECONV, marginal)
+      simple = digits.family(DECONV, marginal) if usual else None
+      held = [
+        row
+        for row in averaged(digits.of('vae'))
+        if row.target_rate and row.family == ('conv', AUTO, marginal)
+      ]
+      found[marginal] = Trainings(strong, simple, held)
   return found
 
 
 @style.styled
-def annealing(trainings: dict[str, list[Family]]) -> Figure:
+def annealing(trainings: dict[str, Trainings]) -> Figure:
   """The figure, with a row of two plots for each marginal.
 
   Args:
@@ -61,22 +103,23 @@ def annealing(trainings: dict[str, list[Family]]) -> Figure:
     (style.WIDTH, 1.2 + 2.2 * len(trainings)), layout='constrained'
   )
   grid = figure.subplots(len(trainings), 2, sharex=True, squeeze=False)
-  looks = _looks([one for group in trainings.values() for one in group])
+  looks = _looks([one for group in trainings.values() for one in group.strong])
   for (left, right), (marginal, group) in zip(
     grid, trainings.items(), strict=True
   ):
-    for family in group:
-      _draw(left, family, 'label_distortion', looks)
-      _draw(right, family, 'rate_plus_distortion', looks)
+    _draw(left, group, 'label_distortion', looks)
+    _draw(right, group, 'rate_plus_distortion', looks)
     _finish(left, right, group)
     style.title(left, f'MNIST digit, {MARGINALS[marginal]}')
   for axes in grid[-1]:
     axes.set_xlim(0, LARGEST)
     axes.set_xlabel('rate R (nats)')
   entries = [
-    Line2D([], [], label=_text(place), linewidth=0.8, **look)
+    Line2D([], [], label=_text(place, look), linewidth=0.8, **look)
     for place, look in looks.items()
   ]
+  if any(group.held for group in trainings.values()):
+    entries.append(Line2D([], [], label='β fell until R was reached', **HELD))
   style.key(figure, entries, 'left', 'Autoregressive decoder', 2)
   name = 'same marginal, most epochs'
   grey = Line2D([], [], label=name, **REFERENCE)
@@ -84,59 +127,58 @@ def annealing(trainings: dict[str, list[Family]]) -> Figure:
   return figure
 
 
-def _place(family: Family) -> tuple[float, float]:
-  """What colour and marker show: the epochs of annealing, and all epochs."""
-  return family.annealing, family.epochs
+def _place(family: Family) -> Place:
+  """What the look of a training shows."""
+  row = family.curves[0].first
+  return family.annealing, family.epochs, row.beta_trained
 
 
-def _looks(families: Sequence[Family]) -> dict[tuple[float, float], dict]:
+def _looks(families: Sequence[Family]) -> dict[Place, style.Keywords]:
   """The look of each kind of autoregressive training, in the key's order."""
-  strong = [one for one in families if one.curves[0].first.decoder == AUTO]
-  places = sorted({_place(family) for family in strong})
-  annealed = sorted({place[0] for place in places})
-  epochs = sorted({place[1] for place in places})
+  places = [_place(family) for family in families]
+  annealed, epochs = (sorted({place[n] for place in places}) for n in (0, 1))
+  ranges = collections.Counter(place[2] for place in places)
+  [(usual, _)] = ranges.most_common(1)
   shades = matplotlib.colormaps['plasma'](np.linspace(0, 0.85, len(annealed)))
   return {
     place: {
       'color': shades[annealed.index(place[0])],
       'marker': MARKERS[epochs.index(place[1]) % len(MARKERS)],
       'markersize': style.SMALL,
+      'linestyle': '-' if place[2] == usual else style.ANNEALED,
     }
-    for place in places
+    for place in sorted(set(places))
   }
 
 
-def _text(place):
+def _text(place, look):
   """A kind of training, for the key."""
-  annealed, epochs = place
+  annealed, epochs, betas = place
   how = f'β annealed for {annealed:g}' if annealed else 'constant β'
-  return f'{how}, {epochs:g} epochs'
+  more = '' if look['linestyle'] == '-' else f', β in {betas}'
+  return f'{how}, {epochs:g} epochs{more}'
 
 
-def _draw(axes, family, name, looks):
-  """Draws one training, averaged over seeds, with standard errors."""
-  rows = sorted(family.rows, key=lambda row: row.number('rate'))
-  rates, values = column(rows, 'rate'), column(rows, name)
-  if family.curves[0].first.decoder == DECONV:
-    axes.plot(rates, values, label=family.name, **REFERENCE)
-    return
-  look = looks[_place(family)]
-  errors = column(rows, f'{name}_stderr')
-  axes.errorbar(
-    rates,
-    values,
-    yerr=errors,
-    linewidth=0.8,
-    elinewidth=0.7,
-    zorder=4,
-    label=family.name,
-    **look,
-  )
+def _draw(axes, group, name, looks):
+  """Draws the trainings of one marginal, with standard errors."""
+  for family in group.families:
+    rows = sorted(family.rows, key=lambda row: row.number('rate'))
+    rates, values = column(rows, 'rate'), column(rows, name)
+    if family is group.simple:
+      axes.plot(rates, values, label=family.name, **REFERENCE)
+      continue
+    errors = column(rows, f'{name}_stderr')
+    thin: style.Keywords = {'linewidth': 0.8, 'elinewidth': 0.7, 'zorder': 4}
+    look = looks[_place(family)]
+    axes.errorbar(rates, values, errors, label=family.name, **thin, **look)
+  if group.held:
+    values = column(group.held, 'rate'), column(group.held, name)
+    axes.plot(*values, label='held', **HELD)
 
 
 def _finish(left, right, group):
   """Sets scales, limits and labels of a row."""
-  rows = [row for family in group for row in family.rows]
+  rows = [row for family in group.families for row in family.rows]
   left.set_yscale('log')
   left.yaxis.set_major_locator(FixedLocator(TICKS))
   left.yaxis.set_major_formatter(StrMethodFormatter('{x:g}'))

@@ -14,7 +14,7 @@ compression. NeurIPS workshop on Bayesian Deep Learning, 2018.
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from plots.evidence import AUTO, DECONV, MARGINALS, Evidence, Family
+from plots.evidence import AUTO, DECONV, MARGINALS, Evidence
 from plots.seeds import Mean, average, averaged
 from plots.table import Row
 from vae_info.errors import UserError
@@ -145,19 +145,21 @@ def kept_once(tasks: Tasks) -> Claim:
 def lowest(digits: Evidence) -> tuple[Mean, str]:
   """The least C of autoregressive decoders at up to `ONCE_RATE`, and whose.
 
+  The seeds of a training are averaged.
+
   Raises:
     UserError: The table has no such result.
   """
   found = [
-    (loss, f'{row.marginal}, β = {row.number("beta"):.2g}')
-    for row, loss in _at_low_rates(digits)
+    (_loss(row), _training(row))
+    for row in averaged(digits.of('vae'))
+    if _plain(row) and row.number('rate') <= ONCE_RATE
   ]
   for family in digits.families:
     if _plain(family.curves[0].first):
-      for curve in family.curves:
-        loss = Family([curve]).at(ONCE_RATE)
-        if loss:
-          found.append((loss, curve.name))
+      loss = family.at(ONCE_RATE)
+      if loss:
+        found.append((loss, family.name))
   if not found:
     raise UserError(f'the table has no autoregressive R up to {ONCE_RATE} nats')
   return min(found, key=lambda one: one[0].value)
@@ -188,13 +190,16 @@ def _plain(row: Row) -> bool:
   return row.decoder == AUTO and not row.augmentation
 
 
-def _at_low_rates(digits: Evidence) -> list[tuple[Row, Mean]]:
-  """Each autoregressive result at up to `ONCE_RATE`, and its C."""
-  return [
-    (row, _loss(row))
-    for row in digits.of('vae')
-    if _plain(row) and row.number('rate') <= ONCE_RATE
+def _training(row: Row) -> str:
+  """Marginal, beta or target of the rate, epochs and seeds, as text."""
+  target = row.target_rate
+  parts = [
+    row.marginal,
+    f'R held at {target:g} nats' if target else f'β = {row.number("beta"):.2g}',
+    f'{row.epochs:g} epochs' if row.epochs else '',
+    f'{row.seeds} seeds' if row.seeds > 1 else '',
   ]
+  return ', '.join(filter(None, parts))
 
 
 def below_pca(tasks: Tasks) -> Claim:

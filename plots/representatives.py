@@ -43,7 +43,7 @@ def representatives(rows: Sequence[Row]) -> list[Row]:
 
   Those of other methods all stay. Trainings at one beta stay if they had as
   many epochs as the configuration, and were annealed like it, or if the family
-  has none.
+  has none. Those whose rate was held all stay.
 
   Args:
     rows: Rows of any data sets and tasks, before seeds are averaged.
@@ -65,7 +65,7 @@ def representatives(rows: Sequence[Row]) -> list[Row]:
 
   def represents(row):
     place = row.dataset, row.task, row.family
-    if row.method != 'vae' or place not in usual:
+    if row.method != 'vae' or place not in usual or row.target_rate:
       return True
     if row.beta_trained:
       return (*place, row.configuration) in best

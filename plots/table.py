@@ -106,6 +106,7 @@ class Row:
   pixel_information_stderr: float | None = None
   rate_variational: float | None = None
   split: str = 'test'
+  target_rate: float | None = None
   augmentation: str = ''
   variant: str = ''
   seeds: int = 1

@@ -6,6 +6,8 @@ from launch import coverage, sweeps
 from launch.entries import Entry
 from vae_info.errors import UserError
 
+AUTOREGRESSIVE = '| static_mnist: conv autoregressive'
+
 
 @pytest.fixture
 def known(tmp_path):
@@ -24,8 +26,8 @@ def test_a_sweep_without_a_run_has_no_line(known):
 def test_a_sweep_has_a_line_for_each_kind(known):
   assert coverage.of_sweep('readme', known)[2:] == [
     '| static_mnist: conv deconvolutional, 12 epochs, one β | 1 | 1 |',
-    '| static_mnist: conv autoregressive, 10 epochs, one β, annealed | 1 | 1 |',
-    '| static_mnist: conv autoregressive, 20 epochs, one β, annealed | 0 | 1 |',
+    f'{AUTOREGRESSIVE}, 10 epochs, one β, annealed for 5 | 1 | 1 |',
+    f'{AUTOREGRESSIVE}, 20 epochs, one β, annealed for 10 | 0 | 1 |',
   ]
 
 

@@ -189,15 +189,19 @@ def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
     )
     assert set(curves.values()) == {3}
     assert len(curves) == 2 * 3
+  low = [run.config for run in trained if run.config.target_rate]
+  assert sorted((run.target_rate, run.epochs) for run in low) == [
+    (8.5, 25.0),
+    (8.5, 25.0),
+    (8.5, 25.0),
+    (8.8, 50.0),
+  ]
+  trained = [run for run in trained if not run.config.target_rate]
   for run in trained[:-2]:
     assert run.config.epochs == paper_figures.LONG_EPOCHS[run.config.decoder]
-    assert run.config.early_stopping or run.config.target_rate
+    assert run.config.early_stopping
   assert [run.config.architecture for run in trained[-2:]] == ['paper'] * 2
-  alone = [
-    run.config
-    for run in trained
-    if not run.config.beta_range and not run.config.target_rate
-  ]
+  alone = [run.config for run in trained if not run.config.beta_range]
   counts = collections.Counter((run.decoder, run.marginal) for run in alone)
   # An autoregressive decoder with a Gaussian marginal also ignores its code.
   assert sorted(counts.values()) == [3, 3, 3, 4]

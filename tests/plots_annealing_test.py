@@ -23,21 +23,34 @@ def rows(tmp_path_factory):
       continue
     made.append(trained(row, 3, 6))
     if row['marginal'] == 'vampprior':
-      made += [trained(row, 0, 25), trained(row, 12.5, 25)]
+      low = trained(row, 0, 25) | {'beta_trained': '0.1:40', 'run': 'low_seed0'}
+      made += [trained(row, 0, 25), trained(row, 12.5, 25), low]
+  one = next(
+    row
+    for row in made
+    if row.get('decoder') == 'autoregressive'
+    and row['marginal'] == 'vampprior'
+    and row['encoder'] == 'conv'
+  )
+  held = {'beta_trained': '', 'target_rate': 8.5, 'run': 'held_seed0'}
+  made.append(one | held | {'rate': 8.4})
   path = tmp_path_factory.mktemp('table') / 'r.csv'
-  return table.read(plots_table.write(path, made))
+  columns = (*plots_table.COLUMNS, 'target_rate')
+  return table.read(plots_table.write(path, made, columns))
 
 
-def test_a_marginal_needs_a_training_with_constant_beta(rows):
+def test_a_marginal_needs_two_ways_of_annealing_with_equal_epochs(rows):
   found = annealing.by_marginal(rows)
   assert list(found) == ['vampprior']
-  first, *others = found['vampprior']
-  assert first.curves[0].first.decoder == 'deconvolutional'
-  assert sorted((one.annealing, one.epochs) for one in others) == [
+  trainings = found['vampprior']
+  assert trainings.simple.curves[0].first.decoder == 'deconvolutional'
+  assert sorted((one.annealing, one.epochs) for one in trainings.strong) == [
+    (0.0, 25.0),
     (0.0, 25.0),
     (3.0, 6.0),
     (12.5, 25.0),
   ]
+  assert [row.rate for row in trainings.held] == [8.4]
 
 
 def test_colour_shows_annealing_and_the_marker_epochs(rows):
@@ -47,22 +60,23 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
     text.get_text() for key in figure.legends for text in key.get_texts()
   ]
   assert legends == [
+    'constant β, 25 epochs, β in 0.1:40',
     'constant β, 25 epochs',
     'β annealed for 3, 6 epochs',
     'β annealed for 12.5, 25 epochs',
+    'β fell until R was reached',
     'same marginal, most epochs',
   ]
   for axes in (left, right):
-    lines = {
-      line.get_marker(): line
-      for container in axes.containers
-      for line in [container.lines[0]]
-    }
-    assert len(axes.containers) == 3 and len(lines) == 2
-    colours = {str(one.lines[0].get_color()) for one in axes.containers}
-    assert len(colours) == 3
+    lines = [container.lines[0] for container in axes.containers]
+    assert len(lines) == 4
+    assert len({line.get_marker() for line in lines}) == 2
+    assert len({str(line.get_color()) for line in lines}) == 3
+    assert sum(line.get_linestyle() == '--' for line in lines) == 1
+    [held] = [line for line in axes.lines if line.get_label() == 'held']
+    assert list(held.get_xdata()) == [8.4]
   [constant] = [
-    one for one in right.containers if 'annealed' not in one.get_label()
+    one for one in right.containers if '0.2:40, 25' in one.get_label()
   ]
   assert sorted(constant.lines[0].get_ydata()) == sorted(
     row.rate_plus_distortion
