@@ -174,8 +174,8 @@ def once_at_papers_size(decoder: str, marginal: str) -> tuple[Entry, ...]:
 def at_low_rates() -> tuple[Entry, ...]:
   """Autoregressive trainings for the rate of claim 2.
 
-  Their beta starts at 1, and falls as long as the rate is too low. So the
-  decoder learns to do without a code first.
+  Their beta is adapted so that the rate is as wanted from the first epochs on.
+  So a code never stores what it has to give up later.
   """
   shared = {
     'decoder': AUTO,

@@ -3,8 +3,8 @@
 A row is a marginal. On the left is C against R, on the right D + R against R.
 Colour shows for how many epochs beta grew from 0, the marker how many epochs
 the training had. A line is dashed if its range of beta is unusual. A cross is a
-training whose beta fell until the rate was as wanted. The deconvolutional
-decoder with the same marginal is grey.
+training at one beta, which was adapted to hold the rate from the first epochs
+on. The deconvolutional decoder with the same marginal is grey.
 """
 
 import collections
@@ -119,7 +119,9 @@ def annealing(trainings: dict[str, Trainings]) -> Figure:
     for place, look in looks.items()
   ]
   if any(group.held for group in trainings.values()):
-    entries.append(Line2D([], [], label='β fell until R was reached', **HELD))
+    entries.append(
+      Line2D([], [], label='R held from the first epochs on', **HELD)
+    )
   style.key(figure, entries, 'left', 'Autoregressive decoder', 2)
   name = 'same marginal, most epochs'
   grey = Line2D([], [], label=name, **REFERENCE)

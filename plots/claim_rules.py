@@ -237,11 +237,11 @@ def below_pca(tasks: Tasks) -> Claim:
   )
 
 
-def _finest(digits, decoder, marginal, rate, name) -> list[str]:
+def _finest(evidence, decoder, marginal, rate, name) -> list[str]:
   """A sentence on a family's training with the least D, if it is another."""
-  best = digits.finest(decoder, marginal, rate)
+  best = evidence.finest(decoder, marginal, rate)
   loss = best.at(rate) if best else None
-  if not best or not loss or best == digits.family(decoder, marginal):
+  if not best or not loss or best == evidence.family(decoder, marginal):
     return []
   return [
     f'The training of {decoder} with {MARGINALS[marginal]} that has the least '
@@ -358,6 +358,11 @@ def preferences(tasks: Tasks) -> Claim:
     ),
   }
   names = [name for name, fails in failed.items() if fails]
+  finest = ''.join(
+    f' {text}'
+    for rate, name in PCA_RATES
+    for text in _finest(alphabets, AUTO, 'gaussian', rate, name)
+  )
   return Claim(
     'Omniglot: little or no preference for alphabets, and the autoregressive '
     'decoder with a Gaussian marginal tracks PCA; more for characters, still '
@@ -368,7 +373,7 @@ def preferences(tasks: Tasks) -> Claim:
     f'alphabets is within {TRACKS:g} of PCA at 10.4 and 16 nats.',
     f'Label preference (deconvolutional, autoregressive): {"; ".join(texts)}. '
     f'C of alphabets at 10.4 and 16 nats: PCA {listed(both[0])}, '
-    f'autoregressive {listed(both[1])}.',
+    f'autoregressive {listed(both[1])}.{finest}',
     but(names, len(failed)),
     'Omniglot: little preference for alphabets, more for characters',
     f'label preference at 17 nats: {little.text(2)} and {more.text(2)}; digits '

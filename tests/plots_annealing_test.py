@@ -64,7 +64,7 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
     'constant β, 25 epochs',
     'β annealed for 3, 6 epochs',
     'β annealed for 12.5, 25 epochs',
-    'β fell until R was reached',
+    'R held from the first epochs on',
     'same marginal, most epochs',
   ]
   for axes in (left, right):

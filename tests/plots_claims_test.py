@@ -249,6 +249,18 @@ def test_trainings_with_the_least_distortion_stand_beside_claim_4():
   assert after - before == pytest.approx(loss.value / 3, abs=2e-3)
 
 
+def test_trainings_with_the_least_distortion_stand_beside_claims_3_and_6():
+  tasks = evidence()
+  for task, judge in (
+    ('digit', claim_rules.below_pca),
+    ('alphabet', claim_rules.preferences),
+  ):
+    best = tasks(task).finest('autoregressive', 'gaussian', 10.4)
+    assert best != tasks(task).family('autoregressive', 'gaussian')
+    text = f'has the least D at 10.4 nats has C = {best.at(10.4)} ({best.name})'
+    assert text in judge(tasks).here
+
+
 def test_where_the_least_distortion_is_as_usual_claim_4_says_nothing_of_it():
   digits = evidence()('digit')
   usual = [
