@@ -116,8 +116,9 @@ def _single(rows):
   ]
   for row in sorted(few, key=lambda row: row.number('rate')):
     name = f'{row.decoder}, {row.marginal}'.replace('_', ' ')
-    count = f', {row.seeds} seeds' if row.seeds > 1 else ''
-    cells = [f'{name}{count}', row.augmentation or '–']
+    name += f', {row.epochs:g} epochs' if row.epochs else ''
+    name += f', {row.seeds} seeds' if row.seeds > 1 else ''
+    cells = [name, row.augmentation or '–']
     cells += [seeds.cell(Mean.of_row(row, name)) for name in NUMBERS]
     result.append(f'| {" | ".join(cells)} |')
   return result if few else []
