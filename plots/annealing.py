@@ -4,7 +4,7 @@ A row is a marginal. On the left is C against R, on the right D + R against R.
 Colour shows for how many epochs beta grew from 0, the marker how many epochs
 the training had. A line is dashed if its range of beta is unusual. A cross is a
 training at one beta, which was adapted to hold the rate from the first epochs
-on. The deconvolutional decoder with the same marginal is grey.
+on. Results of the deconvolutional decoder with the same marginal are grey.
 """
 
 import collections
@@ -40,6 +40,10 @@ HELD: style.Keywords = {
 }
 
 
+HELD_TEXT = 'R held from the first epochs on'
+SIMPLE: style.Keywords = {'color': REFERENCE['color']}
+
+
 @dataclasses.dataclass(frozen=True)
 class Trainings:
   """The trainings with one marginal.
@@ -47,7 +51,7 @@ class Trainings:
   Attributes:
     strong: Multi-beta models with the autoregressive decoder.
     simple: The deconvolutional one that represents its family, if any.
-    held: Autoregressive results of trainings whose rate was held.
+    held: Results of trainings of both decoders whose rate was held.
   """
 
   strong: Sequence[Family]
@@ -86,7 +90,8 @@ def by_marginal(rows: Sequence[Row]) -> dict[str, Trainings]:
       held = [
         row
         for row in averaged(digits.of('vae'))
-        if row.target_rate and row.family == ('conv', AUTO, marginal)
+        if row.target_rate
+        and row.family in {('conv', one, marginal) for one in (AUTO, DECONV)}
       ]
       found[marginal] = Trainings(strong, simple, held)
   return found
@@ -118,15 +123,19 @@ def annealing(trainings: dict[str, Trainings]) -> Figure:
     Line2D([], [], label=_text(place, look), linewidth=0.8, **look)
     for place, look in looks.items()
   ]
-  if any(group.held for group in trainings.values()):
-    entries.append(
-      Line2D([], [], label='R held from the first epochs on', **HELD)
-    )
+  if any(row.decoder == AUTO for row in _held(trainings)):
+    entries.append(Line2D([], [], label=HELD_TEXT, **HELD))
   style.key(figure, entries, 'left', 'Autoregressive decoder', 2)
-  name = 'same marginal, most epochs'
-  grey = Line2D([], [], label=name, **REFERENCE)
-  style.key(figure, [grey], 'right', 'Deconvolutional decoder')
+  grey = [Line2D([], [], label='as in figure 1', **REFERENCE)]
+  if any(row.decoder == DECONV for row in _held(trainings)):
+    grey.append(Line2D([], [], label=HELD_TEXT, **HELD | SIMPLE))
+  style.key(figure, grey, 'right', 'Deconvolutional decoder')
   return figure
+
+
+def _held(trainings):
+  """All results of trainings whose rate was held."""
+  return [row for group in trainings.values() for row in group.held]
 
 
 def _place(family: Family) -> Place:
@@ -173,9 +182,10 @@ def _draw(axes, group, name, looks):
     thin: style.Keywords = {'linewidth': 0.8, 'elinewidth': 0.7, 'zorder': 4}
     look = looks[_place(family)]
     axes.errorbar(rates, values, errors, label=family.name, **thin, **look)
-  if group.held:
-    values = column(group.held, 'rate'), column(group.held, name)
-    axes.plot(*values, label='held', **HELD)
+  for decoder, look in ((AUTO, HELD), (DECONV, HELD | SIMPLE)):
+    held = [row for row in group.held if row.decoder == decoder]
+    values = column(held, 'rate'), column(held, name)
+    axes.plot(*values, label=f'held {decoder}', **look)
 
 
 def _finish(left, right, group):

@@ -65,7 +65,7 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
     'β annealed for 3, 6 epochs',
     'β annealed for 12.5, 25 epochs',
     'R held from the first epochs on',
-    'same marginal, most epochs',
+    'as in figure 1',
   ]
   for axes in (left, right):
     lines = [container.lines[0] for container in axes.containers]
@@ -73,8 +73,12 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
     assert len({line.get_marker() for line in lines}) == 2
     assert len({str(line.get_color()) for line in lines}) == 3
     assert sum(line.get_linestyle() == '--' for line in lines) == 1
-    [held] = [line for line in axes.lines if line.get_label() == 'held']
-    assert list(held.get_xdata()) == [8.4]
+    held = {
+      line.get_label().split()[1]: list(line.get_xdata())
+      for line in axes.lines
+      if line.get_label().startswith('held')
+    }
+    assert held == {'autoregressive': [8.4], 'deconvolutional': []}
   [constant] = [
     one for one in right.containers if '0.2:40, 25' in one.get_label()
   ]

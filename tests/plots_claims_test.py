@@ -230,6 +230,21 @@ def test_the_finest_training_has_the_least_distortion():
   assert digits.finest('autoregressive', 'vampprior', 1e3) is None
 
 
+def test_the_lowest_c_of_claim_2_is_a_mean_over_seeds():
+  held = [row for row in ROWS if row.target_rate and row.task == 'digit']
+  first = next(row for row in held if row.decoder == 'autoregressive')
+  seeds = [
+    dataclasses.replace(
+      first, run=f'held_seed{seed}', seed=seed, label_distortion=loss
+    )
+    for seed, loss in enumerate((0.02, 0.03, 0.07))
+  ]
+  digits = claims.evidence([*ROWS, *seeds])('digit')
+  loss, name = claim_rules.lowest(digits)
+  assert (loss.value, loss.count) == (pytest.approx(0.04), 3)
+  assert name == 'vampprior, R held at 8.5 nats, 25 epochs, 3 seeds'
+
+
 def test_trainings_with_the_least_distortion_stand_beside_claim_4():
   digits = evidence()('digit')
   best = digits.finest('autoregressive', 'vampprior', claim_rules.EQUAL_RATE)

@@ -29,7 +29,7 @@ def made():
 
 
 def read(tmp_path, rows):
-  columns = (*plots_table.COLUMNS, 'augmentation')
+  columns = (*plots_table.COLUMNS, 'augmentation', 'target_rate')
   return table.read(plots_table.write(tmp_path / 'x.csv', rows, columns))
 
 
@@ -81,6 +81,10 @@ def test_trainings_at_one_beta_stand_beside_curves_of_equal_epochs(
   alone |= {'run': 'alone_seed0', 'kl_annealing_epochs': annealed}
   kept = {row.run for row in representatives(read(tmp_path, [*long, alone]))}
   assert ('alone_seed0' in kept) == (epochs == 90 and not annealed)
+  # One whose rate was held stays.
+  held = alone | {'run': 'held_seed0', 'target_rate': 5.0}
+  kept = {row.run for row in representatives(read(tmp_path, [*long, held]))}
+  assert 'held_seed0' in kept
   # A family without a curve keeps them all.
   kept = {row.run for row in representatives(read(tmp_path, [alone]))}
   assert kept == {'alone_seed0'}
