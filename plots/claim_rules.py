@@ -358,11 +358,7 @@ def preferences(tasks: Tasks) -> Claim:
     ),
   }
   names = [name for name, fails in failed.items() if fails]
-  finest = ''.join(
-    f' {text}'
-    for rate, name in PCA_RATES
-    for text in _finest(alphabets, AUTO, 'gaussian', rate, name)
-  )
+  finest = [_finest(alphabets, AUTO, 'gaussian', *at) for at in PCA_RATES]
   return Claim(
     'Omniglot: little or no preference for alphabets, and the autoregressive '
     'decoder with a Gaussian marginal tracks PCA; more for characters, still '
@@ -373,7 +369,7 @@ def preferences(tasks: Tasks) -> Claim:
     f'alphabets is within {TRACKS:g} of PCA at 10.4 and 16 nats.',
     f'Label preference (deconvolutional, autoregressive): {"; ".join(texts)}. '
     f'C of alphabets at 10.4 and 16 nats: PCA {listed(both[0])}, '
-    f'autoregressive {listed(both[1])}.{finest}',
+    + ' '.join([f'autoregressive {listed(both[1])}.', *sum(finest, [])]),
     but(names, len(failed)),
     'Omniglot: little preference for alphabets, more for characters',
     f'label preference at 17 nats: {little.text(2)} and {more.text(2)}; digits '
