@@ -4,7 +4,8 @@ A row is a marginal. On the left is C against R, on the right D + R against R.
 Colour shows for how many epochs beta grew from 0, the marker how many epochs
 the training had. A line is dashed if its range of beta is unusual. A cross is a
 training at one beta, which was adapted to hold the rate from the first epochs
-on. Results of the deconvolutional decoder with the same marginal are grey.
+on. Results of the deconvolutional decoder with the same marginal are grey. The
+limits of D + R are those of the autoregressive ones.
 """
 
 import collections
@@ -18,7 +19,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from plots import style
-from plots.evidence import AUTO, DATASETS, DECONV, MARGINALS, Evidence, Family
+from plots.evidence import (
+  AUTO,
+  COMPACT,
+  DATASETS,
+  DECONV,
+  MARGINALS,
+  Evidence,
+  Family,
+)
 from plots.magnified import FAINT, REFERENCE
 from plots.seeds import averaged
 from plots.table import Row, column
@@ -91,6 +100,8 @@ def by_marginal(rows: Sequence[Row]) -> dict[str, Trainings]:
         row
         for row in averaged(digits.of('vae'))
         if row.target_rate
+        and row.architecture == COMPACT
+        and not row.augmentation
         and row.family in {('conv', one, marginal) for one in (AUTO, DECONV)}
       ]
       found[marginal] = Trainings(strong, simple, held)
@@ -200,7 +211,7 @@ def _finish(left, right, group):
   left.set_ylim(0.9 * min(column(rows, 'label_distortion')), 1.2)
   totals = [
     row.number('rate_plus_distortion')
-    for row in rows
+    for row in [*rows, *group.held]
     if row.number('rate') <= LARGEST and row.decoder == AUTO
   ]
   span = max(totals) - min(totals)

@@ -82,6 +82,8 @@ def rates_table(task: Evidence) -> str:
     values = [family.at(rate) for rate in RATES]
     least = family.at(best.number('beta'), 'label_distortion_least', 'beta')
     more = '' if least is None else f' [{least.value:.3f}]'
+    if least and least.count < best.seeds:
+      more += f' of {least.count}'
     last = f'{lowest}{more}', f'{best.number("rate"):.1f}'
     lines.append(_line(family.name, values, *last))
   pca = [task.pca(PCA_RATE if rate == 10.4 else rate) for rate in RATES]

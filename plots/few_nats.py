@@ -116,6 +116,7 @@ def _single(rows):
   ]
   for row in sorted(few, key=lambda row: row.number('rate')):
     name = f'{row.decoder}, {row.marginal}'.replace('_', ' ')
+    name += f', R held at {row.target_rate:g}' if row.target_rate else ''
     name += f', {row.epochs:g} epochs' if row.epochs else ''
     name += f', {row.seeds} seeds' if row.seeds > 1 else ''
     cells = [name, row.augmentation or '–']

@@ -21,9 +21,9 @@ AUTO = 'autoregressive'
 def preference(row: Row, seeds: int) -> tuple:
   """The larger, the better a configuration represents its family.
 
-  The compact size comes first. Then counts the default annealing: for half of
-  the epochs with an autoregressive decoder, and none with others. Then the most
-  seeds count, and last the longest training.
+  The compact size comes first, then images as they are. Then counts the default
+  annealing: for half of the epochs with an autoregressive decoder, and none
+  with others. Then the most seeds count, and last the longest training.
 
   Args:
     row: Any row of the configuration.

@@ -243,7 +243,11 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
       )
     )
   firsts = [group[0] for group in ranged.values()]
-  plain = [row for row in firsts if row.encoder == 'conv']
+  plain = [
+    row
+    for row in firsts
+    if row.encoder == 'conv' and row.decoder not in INVARIANT
+  ]
   if any(row.kl_annealing_epochs for row in plain):
     entries.append(_dashes(ANNEALED, 'dashed: β annealed'))
   if any(row.encoder != 'conv' for row in firsts):

@@ -34,8 +34,12 @@ def rows(tmp_path_factory):
   )
   held = {'beta_trained': '', 'target_rate': 8.5, 'run': 'held_seed0'}
   made.append(one | held | {'rate': 8.4})
+  simple = {'decoder': 'deconvolutional', 'run': 'simple_seed0'}
+  made.append(one | held | {'rate': 8.3} | simple)
+  augmented = {'augmentation': 'affine', 'run': 'augmented_seed0'}
+  made.append(one | held | {'rate': 8.2} | augmented)
   path = tmp_path_factory.mktemp('table') / 'r.csv'
-  columns = (*plots_table.COLUMNS, 'target_rate')
+  columns = (*plots_table.COLUMNS, 'target_rate', 'augmentation')
   return table.read(plots_table.write(path, made, columns))
 
 
@@ -50,7 +54,7 @@ def test_a_marginal_needs_two_ways_of_annealing_with_equal_epochs(rows):
     (3.0, 6.0),
     (12.5, 25.0),
   ]
-  assert [row.rate for row in trainings.held] == [8.4]
+  assert [row.rate for row in trainings.held] == [8.4, 8.3]
 
 
 def test_colour_shows_annealing_and_the_marker_epochs(rows):
@@ -66,6 +70,7 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
     'β annealed for 12.5, 25 epochs',
     'R held from the first epochs on',
     'as in figure 1',
+    'R held from the first epochs on',
   ]
   for axes in (left, right):
     lines = [container.lines[0] for container in axes.containers]
@@ -78,7 +83,7 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
       for line in axes.lines
       if line.get_label().startswith('held')
     }
-    assert held == {'autoregressive': [8.4], 'deconvolutional': []}
+    assert held == {'autoregressive': [8.4], 'deconvolutional': [8.3]}
   [constant] = [
     one for one in right.containers if '0.2:40, 25' in one.get_label()
   ]

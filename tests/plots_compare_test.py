@@ -82,6 +82,11 @@ def test_a_convex_curve_is_followed_closely():
   assert abs(comparison.label_distortion - at(11.0)) < 0.01
 
 
+def test_a_training_whose_beta_was_adapted_is_not_compared():
+  held = dataclasses.replace(make(3.0), target_rate=8.5)
+  assert list(comparisons.comparisons([*CURVE, held])) == []
+
+
 def test_an_annealed_curve_is_named():
   curve = [
     dataclasses.replace(row, kl_annealing_epochs=1.0, run='annealed')
