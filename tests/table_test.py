@@ -82,7 +82,7 @@ def test_no_result_contradicts_a_bound_beyond_three_errors():
 def test_the_figures_here_are_of_the_table(tmp_path):
   call('plots.figures', f'--output_dir={tmp_path}')
   drawn = sorted(tmp_path.glob('*.png'))
-  assert len(drawn) == 9
+  assert len(drawn) == 10
   for path in drawn:
     here = matplotlib.image.imread(TABLE.parent / 'figures' / path.name)
     again = matplotlib.image.imread(path)
