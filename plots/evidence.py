@@ -148,6 +148,26 @@ class Family:
       errors.append(error)
     return Mean.of(values, errors) if values else None
 
+  def objective(self, beta: float) -> Mean | None:
+    """D + beta R at a beta, averaged over seeds; None outside the curve.
+
+    D and R of an image are not independent. The errors of D, R and D + R give
+    their covariance.
+    """
+    names = 'distortion', 'rate', 'rate_plus_distortion'
+    distortion, rate, total = (
+      self.at(beta, name, along='beta') for name in names
+    )
+    if not (distortion and rate and total):
+      return None
+    d, r, both = (one.stderr**2 for one in (distortion, rate, total))
+    square = d + beta**2 * r + beta * (both - d - r)
+    return dataclasses.replace(
+      distortion,
+      value=distortion.value + beta * rate.value,
+      stderr=math.sqrt(max(0.0, square)),
+    )
+
 
 class Evidence:
   """The results of one task.

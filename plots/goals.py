@@ -3,8 +3,8 @@
     python -m plots.goals
 
 The goals were set before the runs of `--sweep=figures`. A family is represented
-as in the claims; see `evidence`. D + R at beta = 1 is interpolated in log beta.
-D + R without rate is that of any autoregressive training.
+as in the claims; see `evidence`. D and R at beta = 1 are interpolated in log
+beta. D + R without rate is that of any autoregressive training.
 """
 
 import dataclasses
@@ -110,9 +110,8 @@ def _claims(digits) -> Iterator[Goal]:
 def _totals(digits) -> Iterator[Goal]:
   for marginal, name in MARGINALS.items():
     family = digits.family(DECONV, marginal)
-    total = family.at(1.0, 'rate_plus_distortion', along='beta')
     what = f'D + R at β = 1, deconvolutional, {name}'
-    yield of_mean(what, TOTALS[marginal], total)
+    yield of_mean(what, TOTALS[marginal], family.objective(1.0))
 
 
 def _without_rate(digits) -> Goal:

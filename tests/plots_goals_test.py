@@ -2,8 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import plots_table
 import pytest
+from scipy import stats
 
 from plots import goals, table
 from plots.evidence import DECONV, Curve, Evidence, Family
@@ -43,6 +45,33 @@ def test_a_curve_of_one_beta_is_known_there_alone(rows):
   total = alone.at(row.beta, 'rate_plus_distortion', along='beta')
   assert total.value == row.rate_plus_distortion
   assert alone.at(row.rate + 1, 'label_distortion') is None
+
+
+def test_the_error_of_an_objective_is_that_of_its_values_per_image(rows):
+  [curve] = Evidence(rows, 'digit').family(DECONV, 'gaussian').curves
+  random = np.random.default_rng(0)
+  rates = random.normal(20.0, 4.0, 1000)
+  distortions = random.normal(70.0, 9.0, 1000) - 0.6 * rates
+  row = curve.rows[3]
+  values = {
+    'rate': rates,
+    'distortion': distortions,
+    'rate_plus_distortion': rates + distortions,
+  }
+  changes = {
+    column: number
+    for name, images in values.items()
+    for column, number in (
+      (name, images.mean()),
+      (f'{name}_stderr', stats.sem(images)),
+    )
+  }
+  alone = Family([Curve([dataclasses.replace(row, **changes)])])
+  objective = alone.objective(row.beta)
+  images = distortions + row.beta * rates
+  assert objective.value == pytest.approx(images.mean())
+  assert objective.stderr == pytest.approx(stats.sem(images))
+  assert alone.objective(2 * row.beta) is None
 
 
 def test_a_column_is_of_the_seeds_that_have_it(rows):
