@@ -27,6 +27,34 @@ def test_every_goal_has_a_line(rows):
   assert cells[-1][1:] == ['≤ 0', '0', 'yes |']
 
 
+def test_the_training_with_the_least_total_counts(rows):
+  curve = [
+    row for row in rows if row.beta_trained and row.marginal == 'vampprior'
+  ]
+  seed = [
+    dataclasses.replace(row, run=row.run.replace('seed0', 'seed1'), seed=1)
+    for row in curve
+  ]
+  longer = [
+    dataclasses.replace(
+      row,
+      run=f'{row.run}_long',
+      epochs=200.0,
+      distortion=row.distortion - 1,
+    )
+    for row in curve
+  ]
+  # Two seeds represent the family, and the longer training has a lower sum.
+  before, after = (
+    next(line for line in goals.lines(table) if 'tional, VampPrior' in line)
+    for table in ([*rows, *seed], [*rows, *seed, *longer])
+  )
+  usual = before.split(' | ')[2]
+  least, rest = after.split(' | ')[2].split(' after 200 epochs; ')
+  assert rest.startswith(usual)
+  assert float(least.split()[0]) == pytest.approx(float(usual.split()[0]) - 1)
+
+
 def test_a_column_is_interpolated_in_log_beta(rows):
   family = Evidence(rows, 'digit').family(DECONV, 'gaussian')
   points = sorted(family.rows, key=lambda row: row.beta)
