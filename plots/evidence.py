@@ -286,16 +286,6 @@ class Evidence:
     """C at a rate, nats, for each of `MARGINALS`; raises like `at`."""
     return [self.at(decoder, marginal, rate) for marginal in MARGINALS]
 
-  def least(self, decoder: str, rate: float) -> list[Mean | None]:
-    """The least C at a rate, nats, for each of `MARGINALS`.
-
-    It is None where the table does not have it.
-    """
-    return [
-      self.family(decoder, marginal).at(rate, 'label_distortion_least')
-      for marginal in MARGINALS
-    ]
-
   def pca(self, rate: float) -> Mean | None:
     """The least C of PCA at a rate, nats; None if the table has no such PCA."""
     rows = [
