@@ -316,7 +316,7 @@ def preferences(tasks: Tasks) -> Claim:
       for decoder in _BOTH
     ]
     texts.append(f'{task}s {listed([value.text(2) for value in values])}')
-    means[task] = average(values)
+    means[task] = average(values, independent=False)
   alphabets = tasks('alphabet')
   pairs = [
     (

@@ -40,8 +40,8 @@ class Comparison:
 def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
   """Pairs each run at one beta with every curve that is comparable to it.
 
-  They are sorted by data set, task, family and beta. A run whose beta was
-  adapted, to hold the rate, is left out.
+  They are sorted by data set, task, family and beta. A run whose beta is 0, or
+  was adapted to hold the rate, is left out.
 
   Args:
     rows: Results of β-VAEs, checked by `rows_of_methods`.
@@ -50,7 +50,11 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
   for row in rows:
     if row.beta_trained:
       curves.setdefault((row.run, row.task), []).append(row)
-  alone = [row for row in rows if not row.beta_trained and not row.target_rate]
+  alone = [
+    row
+    for row in rows
+    if row.beta and not row.beta_trained and not row.target_rate
+  ]
   order = operator.attrgetter('dataset', 'task', 'family', 'beta')
   for row in sorted(alone, key=order):
     for curve in curves.values():

@@ -105,8 +105,21 @@ def cell(mean: Mean | None, digits: int = 3) -> str:
   return '–' if mean is None else mean.text(digits)
 
 
-def average(means: Sequence[Mean]) -> Mean:
-  """The mean of several numbers, for independent errors."""
+def average(means: Sequence[Mean], independent: bool = True) -> Mean:
+  """The mean of several numbers.
+
+  Args:
+    means: The numbers.
+    independent: Whether their errors are. Errors over the same test images are
+      not; the mean's error is then at most the mean of the errors.
+  """
+  if not independent:
+    return Mean(
+      statistics.fmean(mean.value for mean in means),
+      statistics.fmean(mean.stderr for mean in means),
+      min(mean.freedom for mean in means),
+      min(mean.count for mean in means),
+    )
   total = means[0]
   for one in means[1:]:
     total = total.plus(one)

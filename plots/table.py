@@ -9,9 +9,9 @@ import csv
 import dataclasses
 import math
 import pathlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from vae_info.config import SEED
 from vae_info.errors import UserError
 
 DATASETS = ('binarized_mnist', 'omniglot')  # The paper's.
@@ -125,7 +125,7 @@ class Row:
   @property
   def configuration(self) -> str:
     """The name of the run, without its seed."""
-    return re.sub(r'_seed\d+', '', self.run)
+    return SEED.sub('', self.run)
 
   def number(self, name: str) -> float:
     """A column that is a number; `rows_of_methods` must have checked it."""

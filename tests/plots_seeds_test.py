@@ -43,6 +43,10 @@ def test_differences_have_the_freedom_of_welch():
   same = seeds.average([one, one])
   assert same.value == pytest.approx(1.0)
   assert same.stderr == pytest.approx(0.3 / math.sqrt(2))
+  of_same_images = seeds.average([one, two], independent=False)
+  assert of_same_images.value == pytest.approx(0.7)
+  assert of_same_images.stderr == pytest.approx(0.35)
+  assert (of_same_images.freedom, of_same_images.count) == (2, 3)
 
 
 def with_seeds(shifts, lacking=()):
