@@ -123,7 +123,11 @@ def _words(flags: Mapping[str, object]) -> list[str]:
 def print_commands(todo: Iterable[Job]) -> None:
   """Prints one line of shell for each job that is not done."""
   for job in todo:
-    lines = [shlex.join(['python', *words]) for _, words in jobs.commands(job)]
+    known = [f'{name}={count}' for name, count in jobs.threads(job).items()]
+    lines = [
+      shlex.join(['env', *known, 'python', *words])
+      for _, words in jobs.commands(job)
+    ]
     if lines:
       print(' && '.join(lines))
 

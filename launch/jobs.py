@@ -94,6 +94,15 @@ def commands(job: Job) -> list[tuple[str, tuple[str, ...]]]:
   return todo
 
 
+def threads(job: Job) -> dict[str, str]:
+  """Environment variables that say how many threads a job has.
+
+  Weights repeat bit for bit only with the same number.
+  """
+  names = 'TF_NUM_INTRAOP_THREADS', 'OMP_NUM_THREADS'
+  return dict.fromkeys(names, str(job.threads))
+
+
 def execute(job: Job, received: Sequence[int] = ()) -> Outcome:
   """Runs a job's remaining commands, up to the first that fails.
 
@@ -121,9 +130,7 @@ def _command(
   environment = {
     **os.environ,
     'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}',
-    # Weights repeat bit for bit only with the same number of threads.
-    'TF_NUM_INTRAOP_THREADS': str(job.threads),
-    'OMP_NUM_THREADS': str(job.threads),
+    **threads(job),
   }
   folder = job.folder if os.path.isdir(job.folder) else None
   with _log(job.run, stage) as log:

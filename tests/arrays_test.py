@@ -131,9 +131,18 @@ def test_critics_bound_a_known_channel_and_need_its_density(quick_critics):
 def test_a_file_that_is_none_is_refused(tmp_path):
   with pytest.raises(UserError, match='does not exist'):
     arrays.read(str(tmp_path / 'none.npz'))
-  (tmp_path / 'bad.npz').write_text('no')
-  with pytest.raises(UserError, match=r'is not an \.npz file'):
-    arrays.read(str(tmp_path / 'bad.npz'))
+  np.savez_compressed(tmp_path / 'good.npz', codes=np.arange(1000))
+  good = (tmp_path / 'good.npz').read_bytes()
+  np.save(tmp_path / 'array.npy', np.zeros(3))
+  for content in (
+    b'no',
+    good[:-30],  # Cut short.
+    good[:200] + bytes([good[200] ^ 1]) + good[201:],
+    (tmp_path / 'array.npy').read_bytes(),
+  ):
+    (tmp_path / 'bad.npz').write_bytes(content)
+    with pytest.raises(UserError, match=r'is not an \.npz file'):
+      arrays.read(str(tmp_path / 'bad.npz'))
 
 
 def test_the_commands_encode_and_evaluate_codes(

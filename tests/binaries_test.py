@@ -21,8 +21,9 @@ from commands import (
   start,
 )
 
-from vae_info import config as configs, machine
-from vae_info.runs import locks
+from vae_info import config as configs, evaluation as evaluations, machine
+from vae_info.config import Config
+from vae_info.runs import Run, locks
 
 
 def read_table(path):
@@ -155,6 +156,26 @@ def test_a_second_time_there_is_nothing_to_do(finished):
     'evaluate', f'--runs_dir={finished.parent}'
   )
   assert 'is finished' in call('train', f'--run={finished}')
+
+
+def test_what_another_process_evaluates_meanwhile_is_not_repeated(
+  tmp_path, monkeypatch
+):
+  runs = [Run(tmp_path / name) for name in 'ab']
+  for one in runs:
+    one.open(Config())
+    one.finish({'step': 1, 'train_images': [5, 2, 2, 1]})
+  evaluated = []
+
+  def evaluate(chosen, _):
+    evaluated.append(chosen.name)
+    for one in runs:
+      one.write_rows([one.facts | {'task': 'digit'}])
+    return []
+
+  monkeypatch.setattr(evaluations, 'run', evaluate)
+  call('evaluate', f'--runs_dir={tmp_path}')
+  assert evaluated == ['a']
 
 
 def test_one_run_again_with_its_own_classifier(finished, digits):

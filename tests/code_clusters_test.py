@@ -65,6 +65,14 @@ def test_rows(tiny, tmp_path, by, capsys, monkeypatch):
   assert baselines.run(config, tiny, run) == rows
 
 
+def test_with_a_target_rate_beta_is_the_one_that_gave_it(tiny, tmp_path):
+  training = finished(tmp_path, tiny, target_rate=3.0)
+  training.finish(training.facts | {'beta': 0.75})
+  config = make(training.name, clusters_by='kmeans', clusters=(2,))
+  [row] = baselines.run(config, tiny, Run(tmp_path / 'x'))
+  assert (row['beta'], row['target_rate']) == (0.75, 3.0)
+
+
 def test_clusters_need_a_training_and_are_not_among_all():
   assert 'clusters' not in ALL
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from vae_info import config as configs
+from vae_info.baselines.config import BaselineConfig
 from vae_info.config import Config
 from vae_info.errors import UserError
 from vae_info.networks import decoders, model
@@ -94,9 +95,34 @@ def test_names_do_not_change():
   assert Config(beta=0.25, epochs=3).run_name == (
     'static_mnist_conv_deconvolutional_gaussian_compact_beta0.25_seed0_epochs=3'
   )
+
+
+def test_long_names_differ_and_are_alike_for_all_seeds():
   long = Config(encoder='a' * 300 + ':B').run_name
   assert len(long) < 200
   assert long != Config(encoder='a' * 300 + ':C').run_name
+  codes = Config(marginal='b' * 100 + ':M', seed=7).run_name
+  names = [
+    BaselineConfig(
+      'static_mnist', 'digit', 'clusters', codes_of=codes_of, seed=seed
+    ).run_name
+    for codes_of in (codes, codes.replace('seed7', 'seed8'))
+    for seed in (0, 11)
+  ]
+  assert len(set(names)) == 4
+  assert max(map(len, names)) < 255
+  assert len({configs.SEED.sub('', name) for name in names}) == 1
+
+
+def test_parts_for_binary_images_refuse_others():
+  grey = {'dataset': 'tfds:x', 'binarization': 'none'}
+  for flags in ({'augmentation': 'affine'}, {'encoder': 'categorical'}):
+    with pytest.raises(UserError, match='is for binary images alone'):
+      Config(**grey, **flags)
+  for baseline in ('kmeans', 'kmeans_deskewed', 'clusters', 'flow'):
+    with pytest.raises(UserError, match='is for binary images alone'):
+      BaselineConfig(**grey, task='label', baseline=baseline)
+  assert BaselineConfig(**grey, task='label', baseline='pca').levels == 256
 
 
 def test_half_of_an_autoregressive_training_is_annealed():

@@ -50,6 +50,13 @@ def test_a_folder_of_something_else_is_not_taken(run):
     run.open(Config())
 
 
+def test_a_draft_of_the_config_is_no_obstacle(run):
+  run.path.mkdir()
+  (run.path / 'config.json.4242.tmp').write_text('{')  # Its writer was killed.
+  run.open(Config())
+  assert run.config == Config()
+
+
 def test_what_a_launcher_wrote_before_is_no_obstacle(run):
   run.launch.mkdir(parents=True)
   run.open(Config())
@@ -95,7 +102,7 @@ def test_finished_runs_are_those_that_say_so(tmp_path):
   Run(tmp_path / 'a').check_finished()
 
 
-def test_rows_are_whole_and_not_older_than_the_training(run):
+def test_rows_are_whole_and_of_the_last_training(run):
   run.open(Config())
   assert run.rows == []
   run.write_rows([{'rate': 1.5}])
@@ -107,8 +114,12 @@ def test_rows_are_whole_and_not_older_than_the_training(run):
   assert set(row) == set(rows.COLUMNS)
   assert row['rate'] == 1.5
   evaluation = run.path / rows.EVALUATION
-  os.utime(evaluation, (0, 0))
+  os.utime(evaluation, (0, 0))  # As a copy may have it.
+  assert run.rows == [row]
+  run.finish({'step': 7, 'train_seconds': 2.0})
   assert run.rows == []
+  run.write_rows([{'step': 7, 'train_seconds': 2.0}])
+  assert run.evaluated
   evaluation.write_text(json.dumps({'rows': [{'rate': 1.5}]}))
   assert not run.evaluated
 

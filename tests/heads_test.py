@@ -11,6 +11,7 @@ from commands import call
 
 from vae_info import datasets, evaluation
 from vae_info.config import Config
+from vae_info.errors import UserError
 from vae_info.evaluation import Options, classifiers, estimates, heads
 from vae_info.evaluation.classifiers import Examples, Settings
 from vae_info.networks import model as models
@@ -198,6 +199,12 @@ def test_every_attribute_has_its_row(run, faces, monkeypatch):
   assert {row['classifier'] for row in own} == {'mlp 16'}
   assert [row['classifier'] for row in run.rows].count('mlp 16 shared') == 6
   assert json.loads((run.path / 'evaluation.json').read_text())['rows']
+
+
+def test_critics_need_a_task_with_a_classifier_of_its_own(run):
+  with_critics = dataclasses.replace(OPTIONS, bounds=True, critics=True)
+  with pytest.raises(UserError, match='critics need a task with a classifier'):
+    evaluation.run(run, with_critics)
 
 
 def test_all_tasks_may_share_a_trunk(faces):

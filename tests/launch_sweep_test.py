@@ -325,7 +325,8 @@ def test_mistakes_get_one_clear_line(tmp_path, words, message):
 
 def test_print_writes_commands_and_skips_what_is_finished(tmp_path):
   flags = ('--sweep=smoke', f'--runs_dir={tmp_path}', '--engine=print')
-  flags += ('--filter=encoder=conv', '--data_dir=/my data', '--', '--steps=2')
+  flags += ('--filter=encoder=conv', '--cpus_per_run=3')
+  flags += ('--data_dir=/my data', '--', '--steps=2')
   lines = command('launch.sweep', *flags).communicate()[0].splitlines()
   families = [parts for parts in configs.families() if parts[0] == 'conv']
   assert len(lines) == len(families)
@@ -336,13 +337,15 @@ def test_print_writes_commands_and_skips_what_is_finished(tmp_path):
     'static_mnist_conv_deconvolutional_gaussian_compact_beta1_seed0_'
     'latent_size=4_batch_size=20_steps=2'
   )
-  assert train_words[:4] == [
+  threads = ['env', 'TF_NUM_INTRAOP_THREADS=3', 'OMP_NUM_THREADS=3']
+  assert train_words[:3] == evaluate_words[:3] == threads
+  assert train_words[3:7] == [
     'python',
     '-m',
     'vae_info.train',
     f'--run={tmp_path}/{name}',
   ]
-  assert evaluate_words[:4] == [
+  assert evaluate_words[3:7] == [
     'python',
     '-m',
     'vae_info.evaluate',
@@ -516,8 +519,7 @@ def test_states_from_directories_alone(tmp_path):
   assert state() == states.TRAINED
   run.write_rows([{}])
   assert state() == states.DONE
-  run.finish({})  # Trained again, so the evaluation is outdated.
-  os.utime(run.path / 'evaluation.json', (0, 0))
+  run.finish({'step': 5})  # Trained again, so the evaluation is outdated.
   assert state() == states.TRAINED
 
 

@@ -87,6 +87,11 @@ def test_a_training_whose_beta_was_adapted_is_not_compared():
   assert list(comparisons.comparisons([*CURVE, held])) == []
 
 
+def test_a_training_without_a_price_of_rate_is_not_compared():
+  free = dataclasses.replace(make(1.0), beta=0.0)
+  assert list(comparisons.comparisons([*CURVE, free])) == []
+
+
 def test_an_annealed_curve_is_named():
   curve = [
     dataclasses.replace(row, kl_annealing_epochs=1.0, run='annealed')

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import typing
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -159,7 +160,8 @@ class Config:
     None,
     'Epochs in which beta grows linearly from 0 to its value; 0 keeps beta '
     'constant. The default is half of --epochs for the compact autoregressive '
-    'decoder, which would hardly use its code otherwise. For others it is 0.',
+    'decoder, which would hardly use its code otherwise. For others it is 0, '
+    'and with --steps or --target_rate.',
     bounds=NOT_NEGATIVE,
   )
   free_nats: float = option(
@@ -254,6 +256,10 @@ class Config:
         f'got encoder {self.encoder} and marginal {self.marginal}; leave out '
         '--marginal'
       )
+    if self.augmentation:
+      check_binary(f'augmentation {self.augmentation}', self.binarization)
+    if self.encoder == CATEGORICAL:
+      check_binary('the categorical encoder', self.binarization)
     if self.beta_range and self.free_nats:
       raise UserError('free_nats needs one beta instead of a range')
     if self.epochs is not None and self.steps is not None:
@@ -327,6 +333,7 @@ class Config:
     return directory_name(parts)
 
 
+SEED = re.compile(r'_seed\d+')  # In the name of a run.
 # A run's name always starts with these.
 FAMILY = (
   'dataset',
@@ -360,11 +367,16 @@ def families() -> list[tuple[str, str, str]]:
 
 
 def directory_name(parts: Sequence[str]) -> str:
-  """Joins parts into a name that any file system accepts."""
+  """Joins parts into a name that any file system accepts.
+
+  Without their seeds, the names of runs that differ in nothing else are equal.
+  """
   name = '_'.join(parts).replace(':', '-').replace('/', '-')
   if len(name) > 200:  # File names end at 255 bytes on most systems.
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    name = f'{name[:180]}_{digest}'
+    seeds = ''.join(SEED.findall(name))
+    bare = SEED.sub('', name)
+    digest = hashlib.sha256(bare.encode()).hexdigest()[:12]
+    name = f'{bare[:170]}_{digest}{seeds}'
   return name
 
 
@@ -417,6 +429,15 @@ def differences(found, wanted) -> list[str]:
     for name in names
     if getattr(found, name) != getattr(wanted, name)
   ]
+
+
+def check_binary(what: str, binarization: str) -> None:
+  """Raises `UserError` if the images are not binary, which `what` needs."""
+  if levels(binarization) > 2:
+    raise UserError(
+      f'{what} is for binary images alone; leave it out, or choose another '
+      f'binarization than {binarization}'
+    )
 
 
 def levels(binarization: str) -> int:

@@ -35,8 +35,7 @@ def define_flags() -> None:
   cli.define_runs_dir()
   cli.define_run(
     'Run directory to evaluate, even if it has an evaluation. The default is '
-    'every finished run under RUNS_DIR without an evaluation newer than its '
-    'training.'
+    'every finished run under RUNS_DIR without an evaluation of its training.'
   )
   flags.DEFINE_string(
     'task',
@@ -131,6 +130,8 @@ def main(argv):
     runs = [Run(open_path(FLAGS.run))]
   rows, details, sizes, status = [], [], {}, 0
   for number, run in enumerate(runs, 1):
+    if FLAGS.run is None and chosen.satisfied_by(run):
+      continue  # Another process has evaluated it meanwhile.
     print(f'evaluating {run} ({number} of {len(runs)})', flush=True)
     try:
       run.check_finished()

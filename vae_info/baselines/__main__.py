@@ -28,8 +28,8 @@ from typing import Any
 from absl import app, flags
 
 from vae_info import baselines, cli
-from vae_info.baselines.config import ALL, OPTIONS, BaselineConfig
-from vae_info.config import BINARIZATIONS, DATASETS
+from vae_info.baselines.config import ALL, BINARY, OPTIONS, BaselineConfig
+from vae_info.config import BINARIZATIONS, DATASETS, levels
 from vae_info.errors import UserError
 from vae_info.runs import Run, rows
 from vae_info.runs.paths import open_path
@@ -185,8 +185,10 @@ def request_from_flags(values: flags.FlagValues) -> Request:
     cli.numbers('search_depths', values.search_depths, int) or (),
     cli.numbers('search_dropouts', values.search_dropouts) or (),
   )
+  binary = levels(values.binarization) == 2
+  every = [name for name in ALL if binary or name not in BINARY]
   return Request(
-    ALL if values.baseline == 'all' else (values.baseline,),
+    every if values.baseline == 'all' else (values.baseline,),
     {name: values[name].value for name in ('dataset', 'binarization', 'seed')},
     options_from_flags(values),
     [{'depth': depth, 'dropout': dropout} for depth, dropout in searched]

@@ -50,6 +50,7 @@ def fit(job: Job) -> list[dict]:
   means = _means(job, run)
   points = _points(job, means)
   known = {name: getattr(run.config, name) for name in FAMILY}
+  known['beta'] = run.beta  # With a target rate, the one that gave it.
   rows = []
   for size in job.config.clusters:
     job.signals.check()

@@ -14,6 +14,7 @@ from vae_info.config import (
   POSITIVE,
   PRECISIONS,
   Bounds,
+  check_binary,
   check_data,
   check_fields,
   directory_name,
@@ -63,6 +64,8 @@ OPTIONS = {
 # What 'all' stands for. A flow is trained for much longer than the others, and
 # clusters need a finished training.
 ALL = tuple(name for name in OPTIONS if name not in ('flow', 'clusters'))
+# Their D is that of pixels 0 and 1.
+BINARY = ('kmeans', 'kmeans_deskewed', 'clusters', 'flow')
 # 15 ln 2 is the rate of 30 dimensions whose noise has the variance of the data.
 PCA_SIZES = (5, 10, 20, 30, 42, 60, 90, 120)
 PCA_RATES = (0.5, 1.0, 2.0, 4.0, 7.0, 15 * math.log(2), 16.0, 28.0, 50.0, 100.0)
@@ -237,6 +240,8 @@ class BaselineConfig:
         f'{", ".join(OPTIONS)}'
       )
     check_data(self.dataset, self.binarization)
+    if self.baseline in BINARY:
+      check_binary(f'the baseline {self.baseline}', self.binarization)
     for field in _option_fields():
       value = getattr(self, field.name)
       if field.name not in OPTIONS[self.baseline]:

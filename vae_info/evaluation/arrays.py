@@ -13,6 +13,8 @@ and no bound on I(X;Z).
 
 import dataclasses
 import functools
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -211,7 +213,15 @@ def read(path: str) -> dict[str, np.ndarray]:
       return {name: file[name] for name in file.files}
   except FileNotFoundError as error:
     raise UserError(f'{path} does not exist') from error
-  except (ValueError, OSError, AttributeError, EOFError) as error:
+  except (
+    ValueError,
+    OSError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+  ) as error:
     raise UserError(f'{path} is not an .npz file of arrays: {error}') from error
 
 

@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from vae_info import datasets
 from vae_info.datasets import Dataset
+from vae_info.errors import UserError
 from vae_info.evaluation import (
   budgets,
   critics,
@@ -31,6 +32,8 @@ def measure(run: Run, options: Options) -> list[dict]:
   store, tasks = open_store(run, options)
   if options.refit_decoder:
     pixels.check(store.dataset)
+  if options.critics:
+    check_critics(store.dataset, tasks)
   fitted = store.load_or_fit_all(tasks, options.classifier)
   split = getattr(store.dataset, options.split)
   facts = known_columns(run, store.dataset, options)
@@ -58,6 +61,17 @@ def measure(run: Run, options: Options) -> list[dict]:
   if options.split == 'test':
     write(run, rows, details, options)
   return rows
+
+
+def check_critics(dataset: Dataset, tasks: Sequence[str]) -> None:
+  """Raises `UserError` if no task has bounds, beside which critics stand."""
+  together = heads.shared(dataset, tasks)
+  alone = set(tasks).difference(together, dataset.test.given)
+  if not alone:
+    raise UserError(
+      'critics need a task with a classifier of its own, but there is none '
+      f'for {", ".join(tasks)}; choose one with --task, or leave out --critics'
+    )
 
 
 def fit_classifiers(run: Run, options: Options) -> list[Path]:

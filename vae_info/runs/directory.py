@@ -30,7 +30,7 @@ from vae_info import config as configs
 from vae_info.config import BetaRange, Config
 from vae_info.errors import UserError
 from vae_info.runs import locks, rows
-from vae_info.runs.paths import Path, modified, write_atomically
+from vae_info.runs.paths import Path, write_atomically
 
 if TYPE_CHECKING:
   from vae_info.networks.model import Model
@@ -70,7 +70,12 @@ class Run:
     """
     self.path.mkdir(parents=True, exist_ok=True)
     if not (self.path / CONFIG).exists():
-      names = {file.name for file in self.path.iterdir()} - {*_BEFORE_CONFIG}
+      names = {
+        file.name
+        for file in self.path.iterdir()
+        # Another process may be writing the config, or was killed then.
+        if file.name not in _BEFORE_CONFIG and not file.name.startswith(CONFIG)
+      }
       if names:
         raise UserError(
           f'{self} is neither empty nor a run directory: it has '
@@ -249,18 +254,19 @@ class Run:
     """The run's rows of the table of results.
 
     There are none if the evaluation is missing or damaged. The same holds if
-    another version wrote it, or if it is older than the end of the training.
+    another version wrote it, or if it is of another training than the last.
     """
     evaluation = self.path / rows.EVALUATION
-    finished = self.path / FINISHED
     if not evaluation.is_file():
       return []
-    if finished.is_file() and modified(evaluation) < modified(finished):
-      return []
     try:
-      return rows.read(evaluation)
+      found = rows.read(evaluation)
     except UserError:
       return []
+    trained = read_json(self.path / FINISHED)
+    names = trained.keys() & {'step', 'train_seconds'}
+    same = all(row[name] == trained[name] for row in found for name in names)
+    return found if same else []
 
   @property
   def details(self) -> list[dict]:

@@ -45,13 +45,6 @@ def open_path(text: str) -> Path:
   return path
 
 
-def modified(path: Path) -> float:
-  """Time of a file's last write, in seconds, by its file system's clock."""
-  if isinstance(path, pathlib.Path):
-    return path.stat().st_mtime
-  return path.stat().mtime
-
-
 def write_atomically(path: Path, content: str | bytes) -> None:
   """Writes a file that others see whole or not at all."""
   data = content.encode() if isinstance(content, str) else content
