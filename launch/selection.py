@@ -62,6 +62,11 @@ def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Entry]:
     raise UserError(
       f'--filter={filter_text} leaves none of the {len(runs)} runs of {name}'
     )
+  if changed and not any(run.module == TRAIN for run in chosen):
+    raise UserError(
+      'flags after -- are those of train, but none of the chosen runs of '
+      f'{name} is a training'
+    )
   return chosen
 
 

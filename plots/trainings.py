@@ -17,7 +17,6 @@ NUMBERS = ('rate', 'distortion', 'rate_plus_distortion', 'label_distortion')
 METHODS = {
   'vae': (
     *table.MODEL,
-    'epochs',
     *table.with_errors(*NUMBERS, 'label_accuracy'),
   )
 }
@@ -28,7 +27,8 @@ HEAD = """\
 
 def line(row: Row) -> str:
   """A row of the table, as Markdown: nats and percent, with standard errors."""
-  cells = [' '.join(row.family), row.task, f'{row.beta:g}', f'{row.epochs:g}']
+  epochs = '–' if row.epochs is None else f'{row.epochs:g}'
+  cells = [' '.join(row.family), row.task, f'{row.number("beta"):g}', epochs]
   cells += [
     f'{row.number(name):.3f} ± {row.number(f"{name}_stderr"):.3f}'
     for name in NUMBERS
@@ -44,12 +44,14 @@ def line(row: Row) -> str:
 def main(argv):
   cli.no_arguments(argv)
   rows = table.read(pathlib.Path(FLAGS.results))
-  rows = [row for row in rows if row.dataset in FLAGS.datasets]
-  alone = [
+  rows = [
     row
-    for row in table.rows_of_methods(rows, METHODS)
-    if not row.beta_trained and FLAGS.classifier in (None, row.classifier)
+    for row in rows
+    if row.dataset in FLAGS.datasets
+    and not row.beta_trained
+    and FLAGS.classifier in (None, row.classifier)
   ]
+  alone = table.rows_of_methods(rows, METHODS)
   if not alone:
     print(
       f'*{FLAGS.results} has no training of {" or ".join(FLAGS.datasets)} at '

@@ -78,6 +78,7 @@ def test_codes_alone_have_c_and_no_density():
     ({'scales': None}, 'no array scales; found means'),
     ({'means': None, 'scales': None}, 'no array codes, or means and scales'),
     ({'means': np.zeros([1_200])}, r'means should be float \[N, L\], found'),
+    ({'means': np.zeros([0, 3])}, r'found float64 \[0, 3\]'),
     ({'means': np.zeros([1_200, 3], int)}, r'found int64 \[1200, 3\]'),
     ({'scales': np.ones([1_200, 1])}, r'the shape of means, \[1200, 3\]'),
     ({'scales': np.zeros([1_200, 3])}, 'standard deviations above 0, found 0'),
@@ -153,6 +154,10 @@ def test_the_commands_encode_and_evaluate_codes(
   call('train', runs, *small, dataset=digits)
   [run] = (tmp_path / 'runs').iterdir()
   codes, table = tmp_path / 'codes.npz', tmp_path / 'x.csv'
+  lost = f'--output={tmp_path}/nowhere/x'
+  for words in (('encode', f'--run={run}'), ('evaluate_codes', '--codes=x')):
+    error = call(*words, lost, status=1)
+    assert 'nowhere/x does not exist' in error
   call('encode', f'--run={run}', f'--output={codes}', dataset=digits)
   with np.load(codes) as file:
     assert file['means'].shape == file['codes'].shape == (2_000, 4)

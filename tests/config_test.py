@@ -143,6 +143,12 @@ def test_half_of_an_autoregressive_training_is_annealed():
     assert other.kl_annealing_epochs == 0
 
 
+def test_beta_reaches_its_value():
+  with pytest.raises(UserError, match='at most the 2 epochs, got 3: beta'):
+    Config(epochs=2.0, kl_annealing_epochs=3.0)
+  assert Config(epochs=2.0, kl_annealing_epochs=2.0)
+
+
 def test_json_round_trip(tmp_path):
   for beta in (0.3, '0.1:10'):
     config = Config(beta=beta, marginal='maf', steps=10)

@@ -62,7 +62,7 @@ def test_epochs_of_annealing_do_not_count(tiny, tmp_path):
 
 
 def test_if_no_epoch_counts_the_last_weights_stay(tiny, tmp_path):
-  flags = {'latent_size': 4, 'batch_size': 16, 'epochs': 2}
+  flags = {'latent_size': 4, 'batch_size': 16, 'steps': 2 * BATCHES}
   weights = []
   for patience in (0, 1):
     run = Run(tmp_path / str(patience))

@@ -154,6 +154,17 @@ def test_a_run_becomes_rows(tiny, make_run):
   assert evaluation.run(run, ONE_CODE) == rows
 
 
+def test_rows_of_other_tasks_stay(make_run):
+  run = make_run(beta=0.5)
+  [row] = evaluation.run(run, ONE_CODE)
+  run.write_rows([row, row | {'task': 'other'}, row | {'beta': 9.0}])
+  evaluation.run(run, ONE_CODE)
+  assert [(row['beta'], row['task']) for row in run.rows] == [
+    (0.5, 'other'),
+    (0.5, 'quadrant'),
+  ]
+
+
 def test_validation_images_do_not_replace_the_rows_of_test_images(
   tiny, make_run
 ):

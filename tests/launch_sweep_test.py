@@ -309,6 +309,7 @@ def test_train_has_the_flags_that_are_handed_on():
     ('--sweep=mnist -- --epochs=-2', 'epochs must be above 0'),
     ('--sweep=mnist -- --beta=2:1', 'needs 0 < LOW < HIGH'),
     ('--sweep=mnist -- --data_dir=x', 'write it before --'),
+    ('--sweep=baselines -- --seed=1', 'none of the chosen runs of baselines'),
     ('--sweep=mnist --ray_address=a', 'must be local, auto or HOST:PORT'),
     ('--sweep=mnist --ray_address=127.0.0.1:1', 'no Ray cluster at 127.0.0.1'),
   ],

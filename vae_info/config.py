@@ -277,6 +277,7 @@ class Config:
       object.__setattr__(self, 'weight_decay', decay)
     if self.kl_annealing_epochs is None:
       object.__setattr__(self, 'kl_annealing_epochs', self._annealing())
+    self._check_annealing()
     if self.target_rate is not None:
       self._check_target_rate()
 
@@ -287,6 +288,15 @@ class Config:
     if self.target_rate is not None or self.epochs is None:
       return 0.0
     return self.epochs / 2
+
+  def _check_annealing(self):
+    """Raises `UserError` if beta does not reach its value by the last epoch."""
+    annealing = self.kl_annealing_epochs or 0.0
+    if self.epochs is not None and annealing > self.epochs:
+      raise UserError(
+        f'kl_annealing_epochs must be at most the {self.epochs:g} epochs, got '
+        f'{annealing:g}: beta would not reach its value'
+      )
 
   def _check_target_rate(self):
     """Raises `UserError` if another field decides on beta too."""

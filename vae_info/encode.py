@@ -13,7 +13,7 @@ from absl import app, flags
 from vae_info import cli
 from vae_info.errors import UserError
 from vae_info.runs import Run
-from vae_info.runs.paths import open_path
+from vae_info.runs.paths import open_output, open_path
 
 FLAGS = flags.FLAGS
 
@@ -41,6 +41,7 @@ def main(argv):
     raise UserError('--run is needed: the directory of a finished training')
   run = Run(open_path(FLAGS.run))
   run.check_finished()
+  output = open_output(FLAGS.output)
   cli.import_tensorflow()
   from vae_info.evaluation import arrays
 
@@ -49,7 +50,7 @@ def main(argv):
       run, FLAGS.split, FLAGS.beta, FLAGS.data_dir, FLAGS.cache_dir
     )
   }
-  with open_path(FLAGS.output).open('wb') as file:
+  with output.open('wb') as file:
     np.savez_compressed(file, **found)
   shape = ' x '.join(map(str, found['means'].shape))
   print(f'wrote {FLAGS.output}: codes of {shape}')

@@ -22,7 +22,7 @@ from vae_info import cli
 from vae_info.errors import UserError
 from vae_info.evaluation import Settings, options
 from vae_info.runs import rows as tables
-from vae_info.runs.paths import open_path
+from vae_info.runs.paths import open_output
 
 FLAGS = flags.FLAGS
 
@@ -48,6 +48,7 @@ def main(argv):
   settings = Settings(**cli.classifier_settings(FLAGS), seed=FLAGS.seed)
   budgets = cli.numbers('label_budgets', FLAGS.label_budgets, int) or ()
   options.check_budgets(budgets)
+  output = open_output(FLAGS.output) if FLAGS.output else None
   cli.import_tensorflow()
   from vae_info.evaluation import arrays
 
@@ -76,8 +77,8 @@ def main(argv):
     print(tables.budgets_table(rows))
   for line in tables.doubtful(rows, details):
     print(line)
-  if FLAGS.output:
-    tables.write(rows, open_path(FLAGS.output))
+  if output:
+    tables.write(rows, output)
     print(f'wrote {FLAGS.output}')
 
 

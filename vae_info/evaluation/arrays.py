@@ -149,7 +149,8 @@ def _floats(arrays, name, wanted=None):
       f'no array {wanted or name}; found {", ".join(arrays) or "none"}'
     )
   values = np.asarray(arrays[name])
-  if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+  floating = np.issubdtype(values.dtype, np.floating)
+  if values.ndim != 2 or not values.size or not floating:
     raise UserError(
       f'{name} should be float [N, L], found {values.dtype} '
       f'{list(values.shape)}'

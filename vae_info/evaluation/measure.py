@@ -295,14 +295,17 @@ def write(
 ) -> None:
   """Writes the rows and their details into the run directory.
 
-  If the options name a task or betas, the other rows there stay.
+  Rows of other tasks stay. If the options name a task or betas, so do those of
+  other betas.
   """
-  if options.task or options.betas:
-    new = {(row['beta'], row['task']) for row in rows}
-    old = [row for row in run.rows if (row['beta'], row['task']) not in new]
-    rows = sorted(old + rows, key=lambda row: (row['beta'], row['task']))
-    kept = {(row['beta'], row['task']) for row in old}
-    before = [d for d in run.details if (d.get('beta'), d.get('task')) in kept]
-    details = before + details
+  new = {(row['beta'], row['task']) for row in rows}
+  tasks = {task for _, task in new}
+  old = [row for row in run.rows if (row['beta'], row['task']) not in new]
+  if not (options.task or options.betas):
+    old = [row for row in old if row['task'] not in tasks]
+  rows = sorted(old + rows, key=lambda row: (row['beta'], row['task']))
+  kept = {(row['beta'], row['task']) for row in old}
+  before = [d for d in run.details if (d.get('beta'), d.get('task')) in kept]
+  details = before + details
   run.write_rows(rows, details)
   summaries.write_dimensions(run, details)

@@ -45,6 +45,18 @@ def open_path(text: str) -> Path:
   return path
 
 
+def open_output(text: str) -> Path:
+  """The path of a file to be written at the end of a command.
+
+  Raises:
+    UserError: Its folder does not exist, or as for `open_path`.
+  """
+  path = open_path(text)
+  if not is_remote(text) and not path.parent.is_dir():
+    raise UserError(f'the folder of {text} does not exist')
+  return path
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
   """Writes a file that others see whole or not at all."""
   data = content.encode() if isinstance(content, str) else content
