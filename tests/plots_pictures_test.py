@@ -25,7 +25,7 @@ def make_run(folder, images, rates=(3.0,), evaluated=True, **settings):
   if evaluated:
     run.write_rows(
       [
-        {'task': task, 'rate': rate, 'beta': 1 / rate}
+        {'task': task, 'rate': rate, 'beta': 1 / rate, 'step': 1}
         for rate in rates
         for task in ('one', 'two')
       ]
