@@ -157,7 +157,47 @@ def build(config: Config, images: np.ndarray) -> Model:
     _check_modulated(config.encoder, encoder)
     _check_modulated(config.decoder, decoder)
     _check_modulated(config.marginal, marginal)
-  return Model(encoder, decoder, marginal, config.beta)
+  model = Model(encoder, decoder, marginal, config.beta)
+  if any(
+    ':' in name for name in (config.encoder, config.decoder, config.marginal)
+  ):
+    check_shapes(config, model, images)
+  return model
+
+
+def check_shapes(config: Config, model: Model, images: np.ndarray) -> None:
+  """Raises `UserError` unless all distributions have the shapes they should.
+
+  Otherwise log-probabilities of the wrong shape might be broadcast unseen.
+
+  Args:
+    config: Has the networks' names.
+    model: The model.
+    images: Training images, uint8 `[N, H, W, C]`.
+  """
+  beta_range = config.beta_range
+  networks = model.at(beta_range.low) if beta_range else model
+  some = tf.cast(images[:2], 'float32')
+  encoding, marginal = networks.encoder(some), networks.marginal()
+  decoding = networks.decoder(encoding.sample(seed=(0, 0)))
+  batch, event = some.shape[:1], encoding.event_shape
+  if event.rank != 1:
+    event = tf.TensorShape([config.latent_size])
+  for kind, name, found, wanted in (
+    ('encoder', config.encoder, encoding, (batch, event)),
+    ('marginal', config.marginal, marginal, (tf.TensorShape([]), event)),
+    ('decoder', config.decoder, decoding, (batch, some.shape[1:])),
+  ):
+    shapes = found.batch_shape, found.event_shape
+    if shapes != wanted:
+      has, should = (
+        f'batch {one.as_list()}, event {other.as_list()}'
+        for one, other in (shapes, wanted)
+      )
+      raise UserError(
+        f'{kind} {name} gives {has} for {len(some)} images; expected {should}. '
+        'tfd.Independent turns dimensions of a batch into those of an event'
+      )
 
 
 def _check_modulated(name: str, network: tf.Module) -> None:
