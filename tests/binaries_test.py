@@ -152,9 +152,8 @@ def test_the_numbers_of_a_run_are_possible(finished, digits):
 
 
 def test_a_second_time_there_is_nothing_to_do(finished):
-  assert 'every finished run has its evaluation' in call(
-    'evaluate', f'--runs_dir={finished.parent}'
-  )
+  text = call('evaluate', f'--runs_dir={finished.parent}')
+  assert 'every finished run has its evaluation; --run=DIR' in text
   assert 'is finished' in call('train', f'--run={finished}')
 
 
@@ -176,6 +175,8 @@ def test_what_another_process_evaluates_meanwhile_is_not_repeated(
   monkeypatch.setattr(evaluations, 'run', evaluate)
   call('evaluate', f'--runs_dir={tmp_path}')
   assert evaluated == ['a']
+  text = call('evaluate', f'--runs_dir={tmp_path}')
+  assert 'every finished run has its evaluation (2 without bounds);' in text
 
 
 def test_one_run_again_with_its_own_classifier(finished, digits):

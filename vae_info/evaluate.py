@@ -121,10 +121,14 @@ def main(argv):
     classifier=cli.classifier_settings(FLAGS),
   )
   if FLAGS.run is None:
-    runs = finished_runs(open_path(FLAGS.runs_dir))
-    runs = [run for run in runs if not chosen.satisfied_by(run)]
+    finished = finished_runs(open_path(FLAGS.runs_dir))
+    runs = [run for run in finished if not chosen.satisfied_by(run)]
     if not runs:
-      print('every finished run has its evaluation; --run=DIR repeats one')
+      lacking = len([run for run in finished if not run.bounded])
+      more = f' ({lacking} without bounds)' if lacking else ''
+      print(
+        f'every finished run has its evaluation{more}; --run=DIR repeats one'
+      )
       return
   else:
     runs = [Run(open_path(FLAGS.run))]

@@ -269,6 +269,11 @@ class Run:
     return found if same else []
 
   @property
+  def bounded(self) -> bool:
+    """Whether any of its rows has bounds, or the least C."""
+    return any(row['label_distortion_least'] is not None for row in self.rows)
+
+  @property
   def details(self) -> list[dict]:
     """What an evaluation keeps beside the rows, for each beta and task."""
     found = read_json(self.path / rows.EVALUATION).get('details')
