@@ -45,10 +45,26 @@ class Panel:
     return [row for row in self.rows if row.method == method]
 
 
+def places(rows: Sequence[Row]) -> list[tuple[str, str]]:
+  """The data and the task of each panel: `PANELS`, then those of other data.
+
+  Args:
+    rows: Rows of any data set and task; those of other data have a panel for
+      each task of a β-VAE.
+  """
+  known = {subject for subject, _ in PANELS}
+  others = dict.fromkeys(
+    (row.subject, row.task)
+    for row in rows
+    if row.method == 'vae' and row.subject not in known
+  )
+  return [*PANELS, *others]
+
+
 def task_panels(
   rows: Sequence[Row], methods: Mapping[str, Sequence[str]]
 ) -> list[Panel]:
-  """The panels of `PANELS` for which the table has β-VAEs.
+  """The panels of `places` for which the table has β-VAEs.
 
   Args:
     rows: Rows of any data set, task and method.
@@ -60,7 +76,7 @@ def task_panels(
       mix results that cannot be compared.
   """
   panels = []
-  for subject, task in PANELS:
+  for subject, task in places(rows):
     drawn = rows_of_methods(
       [row for row in rows if (row.subject, row.task) == (subject, task)],
       methods,
@@ -69,7 +85,8 @@ def task_panels(
       panels.append(task_panel(f'{subject} {task}', drawn))
   if not panels:
     raise UserError(
-      'the table has no β-VAE of a data set and task that the figures show: '
+      'the table has no β-VAE of a data set and task that the figures show. Of '
+      'MNIST and Omniglot they show '
       f'{", ".join(" ".join(names) for names in PANELS)}'
     )
   return panels

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from plots import label_distortion, style
-from plots.panels import PANELS, Panel, data_panel
+from plots.panels import Panel, data_panel, places
 from plots.table import MODEL, Row, column, rows_of_methods, with_errors
 
 MAGNIFIED = 40  # Nats above the bound that the lower row shows.
@@ -37,13 +37,13 @@ def make_panels(rows: Sequence[Row]) -> list[Panel]:
   Raises:
     UserError: A row of a panel is damaged, or a panel would mix two data sets.
   """
-  panels = []
-  for subject in dict.fromkeys(subject for subject, _ in PANELS):
+  panels, wanted = [], places(rows)
+  for subject in dict.fromkeys(subject for subject, _ in wanted):
     drawn = rows_of_methods(
       [
         row
         for row in rows
-        if row.subject == subject and (subject, row.task) in PANELS
+        if row.subject == subject and (subject, row.task) in wanted
       ],
       METHODS,
     )

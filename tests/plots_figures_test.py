@@ -1,5 +1,6 @@
 """Figures of a made-up table: what they draw, and what they refuse."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -150,6 +151,23 @@ def test_a_baseline_is_shown_by_its_best_flags_alone(tmp_path):
   np.testing.assert_allclose(drawn, best['label_distortion'])
   [note] = [text for text in figures.notes(rows) if 'other flags' in text]
   assert note.startswith('not drawn in the panel MNIST digit: 3 rows')
+
+
+def test_other_data_have_a_panel_for_each_task(tmp_path):
+  made = [
+    row | {'dataset': 'tfds:mine'} for row in plots_table.rows(('omniglot',))
+  ]
+  rows = table.read(plots_table.write(tmp_path / 'r.csv', made))
+  panels = label_distortion.make_panels(rows)
+  titles = [panel.title for panel in panels]
+  assert titles == ['tfds:mine alphabet', 'tfds:mine character']
+  [panel] = rate_distortion.make_panels(rows)
+  assert panel.title == 'tfds:mine'
+  # Of MNIST, an attribute has none.
+  slant = [dataclasses.replace(row, task='slant') for row in rows]
+  mnist = [dataclasses.replace(row, dataset='static_mnist') for row in slant]
+  with pytest.raises(UserError, match='no β-VAE .* they show MNIST digit'):
+    label_distortion.make_panels(mnist)
 
 
 def test_annealed_curves_are_dashed(tmp_path):

@@ -124,11 +124,7 @@ def main(argv):
     finished = finished_runs(open_path(FLAGS.runs_dir))
     runs = [run for run in finished if not chosen.satisfied_by(run)]
     if not runs:
-      lacking = len([run for run in finished if not run.bounded])
-      more = f' ({lacking} without bounds)' if lacking else ''
-      print(
-        f'every finished run has its evaluation{more}; --run=DIR repeats one'
-      )
+      _say_there_are_none(finished)
       return
   else:
     runs = [Run(open_path(FLAGS.run))]
@@ -153,6 +149,13 @@ def main(argv):
     _show(rows, details, sizes, chosen.split)
   if status:
     sys.exit(status)
+
+
+def _say_there_are_none(finished) -> None:
+  """Says that no run is to be evaluated, and how many lack bounds."""
+  lacking = sum(not run.bounded for run in finished)
+  more = f' ({lacking} without bounds)' if lacking else ''
+  print(f'every finished run has its evaluation{more}; --run=DIR repeats one')
 
 
 def _show(rows, details, sizes, split) -> None:
