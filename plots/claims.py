@@ -37,6 +37,7 @@ NOTE = (
   'test images.'
 )
 MORE = '*Above* and *below* in a rule hold with 95 % certainty.'
+# The rates at which the table of families has them.
 DECODERS = {DECONV: (EQUAL_RATE, KEPT_RATE), AUTO: (EQUAL_RATE,)}
 
 

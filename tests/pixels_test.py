@@ -1,7 +1,6 @@
 """What codes know of pixels: known answers, and the columns of a run."""
 
 import dataclasses
-import types
 
 import numpy as np
 import pytest
@@ -142,7 +141,9 @@ def test_a_run_without_them_is_not_done(run):
   assert tables.pixels_table([row]) == ''
 
 
-def test_grey_images_are_refused():
-  grey = types.SimpleNamespace(name='tfds:mnist', levels=256)
-  with pytest.raises(UserError, match='tfds:mnist has 256 levels'):
-    pixels.check(grey)
+def test_grey_images_are_refused(tmp_path):
+  run = Run(tmp_path)
+  run.open(Config(dataset='tfds:mnist', binarization='none'))
+  run.finish({'step': 1, 'train_images': [5, 4, 4, 1]})
+  with pytest.raises(UserError, match='refit_decoder is for binary images'):
+    evaluation.run(run, OPTIONS)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import plots_table
 import pytest
 from commands import call
 
@@ -99,6 +100,25 @@ def test_an_annealed_curve_is_named():
   ]
   compared = list(comparisons.comparisons([*CURVE, *curve, make(3.0)]))
   assert [one.trained for one in compared] == ['0.5:8', '0.5:8, annealed']
+
+
+def test_trainings_by_steps_have_a_line_without_epochs(tmp_path):
+  made = [
+    row
+    | {
+      'epochs': None if row.get('seed') else 8,
+      'label_accuracy_stderr': 0.01,
+    }
+    for row in plots_table.rows(('binarized_mnist',))
+  ]
+  path = plots_table.write(tmp_path / 'r.csv', made)
+  text = call(
+    'plots.trainings', f'--results={path}', '--datasets=binarized_mnist'
+  )
+  lines = [line.strip('| ').split(' | ') for line in text.splitlines()[2:]]
+  assert {line[3] for line in lines} == {'8', '–'}
+  alone = [r for r in made if r['method'] == 'vae' and not r['beta_trained']]
+  assert len(lines) == len(alone)
 
 
 def test_the_command_prints_a_line_for_each_run_at_one_beta():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vae_info import datasets
+from vae_info.config import check_binary
 from vae_info.datasets import Dataset
 from vae_info.errors import UserError
 from vae_info.evaluation import (
@@ -29,9 +30,9 @@ def measure(run: Run, options: Options) -> list[dict]:
 
   The caller must hold the run's lock; see `evaluation.run`.
   """
-  store, tasks = open_store(run, options)
   if options.refit_decoder:
-    pixels.check(store.dataset)
+    check_binary('refit_decoder', run.config.binarization)
+  store, tasks = open_store(run, options)
   if options.critics:
     check_critics(store.dataset, tasks)
   fitted = store.load_or_fit_all(tasks, options.classifier)

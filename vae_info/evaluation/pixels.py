@@ -28,7 +28,6 @@ import tensorflow as tf
 
 from vae_info import loop
 from vae_info.datasets import Dataset
-from vae_info.errors import UserError
 from vae_info.evaluation import estimates
 from vae_info.evaluation.curve import Point
 from vae_info.evaluation.estimates import Codes
@@ -58,15 +57,6 @@ class Known:
   def columns(self) -> dict[str, float]:
     """The columns of the table of results."""
     return estimates.columns(pixel_information=self.of_images)
-
-
-def check(dataset: Dataset) -> None:
-  """Raises `UserError` unless the images are binary."""
-  if dataset.levels != 2:
-    raise UserError(
-      f'refit_decoder needs pixels of 0 and 1, but {dataset.name} has '
-      f'{dataset.levels} levels; leave it out, or choose another binarization'
-    )
 
 
 def fit(draws: Sequence[Draw], images: np.ndarray, seed: int) -> Decoder:
