@@ -314,3 +314,17 @@ def test_each_task_is_evaluated_at_each_beta_that_is_asked_for(tmp_path):
   ):
     options = Options(task=task, betas=betas)
     assert options.satisfied_by(run) == satisfied
+
+
+def test_an_evaluation_with_another_classifier_is_not_taken_for_it(tmp_path):
+  run = Run(tmp_path)
+  # That of several tasks together.
+  row = {'task': 'digit', 'beta': 1.0, 'classifier': 'linear shared'}
+  run.write_rows([row])
+  for classifier, satisfied in (
+    ({}, True),
+    ({'hidden': ()}, True),
+    ({'hidden': (200, 200)}, False),
+    ({'epochs': 5}, True),  # The table does not tell.
+  ):
+    assert Options(classifier=classifier).satisfied_by(run) == satisfied

@@ -138,33 +138,36 @@ class Options:
   def satisfied_by(self, run: Run) -> bool:
     """Whether the run has rows for the task and betas that are named here.
 
-    They must have what a refitted decoder knows, the label budgets and the
-    critics, if these are asked for. Betas matter for a multi-beta model alone.
-    A run never has the rows of an evaluation on validation images.
+    They must be of the classifier that is named, and have what a refitted
+    decoder knows, the label budgets and the critics, if these are asked for.
+    Betas matter for a multi-beta model alone. A run never has the rows of an
+    evaluation on validation images.
     """
-    if self.split != 'test':
-      return False
     rows = run.rows
+    if self.split != 'test' or not rows:
+      return False
     tasks = {row['task'] for row in rows}
     wanted = {self.task} if self.task else set(tasks)
-    if rows and self.task == datasets.ALL:
+    if self.task == datasets.ALL:
       wanted = tasks.union(datasets.MORE_TASKS.get(rows[0]['dataset'], ()))
-    if not rows or not wanted <= tasks:
-      return False
-    if self.refit_decoder and any(
-      row['pixel_information'] is None for row in rows
-    ):
-      return False
-    if any(
-      row[f'label_distortion_{budget}'] is None
-      for row in rows
-      for budget in self.label_budgets
-      if row['task'] in wanted
-    ):
-      return False
+    if rows[0]['beta_trained']:
+      present = {(row['task'], row['beta']) for row in rows}
+      asked = itertools.product(wanted, self.betas or ())
+      if not present.issuperset(asked):
+        return False
     if self.critics and not any('critics' in d for d in run.details):
       return False
-    if not rows[0]['beta_trained']:
-      return True
-    present = {(row['task'], row['beta']) for row in rows}
-    return present.issuperset(itertools.product(wanted, self.betas or ()))
+    return wanted <= tasks and all(
+      self._content_with(row) for row in rows if row['task'] in wanted
+    )
+
+  def _content_with(self, row: Mapping[str, Any]) -> bool:
+    """Whether a row of a task that is wanted has all that is asked for."""
+    filled = [f'label_distortion_{budget}' for budget in self.label_budgets]
+    if self.refit_decoder:
+      filled.append('pixel_information')
+    if 'hidden' in self.classifier:
+      family = (row['classifier'] or '').removesuffix(' shared')
+      if family != self.settings(seed=0).family:
+        return False
+    return all(row[name] is not None for name in filled)
