@@ -64,9 +64,10 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
 
 def _all_but_beta(row):
   """What a run and a curve must have in common to be compared."""
-  names = 'dataset task architecture augmentation latent_size epochs seed'
+  names = 'dataset task architecture augmentation latent_size seed classifier'
   known = tuple(getattr(row, name) for name in names.split())
-  return *row.family, *known, row.classifier
+  length = row.step if row.epochs is None else row.epochs
+  return *row.family, *known, length
 
 
 def _compare(row, curve) -> Comparison:

@@ -54,6 +54,7 @@ class Row:
     information_lower: Lower bound on I(X;Z). All columns of bounds are None in
       tables of earlier versions, which lack them.
     pixel_information: Sum over pixels of H(X_i) - D_i, by a refitted decoder.
+    step: Steps of training.
     seeds: Over how many seeds the row is a mean; see `seeds`. Not a column.
     noise: Standard deviation sigma of the noise on PCA's codes.
     damage: What is wrong with one of the row's numbers, which is then None;
@@ -107,6 +108,7 @@ class Row:
   rate_variational: float | None = None
   split: str = 'test'
   target_rate: float | None = None
+  step: float | None = None
   augmentation: str = ''
   variant: str = ''
   seeds: int = 1

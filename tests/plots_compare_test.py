@@ -68,6 +68,13 @@ def test_only_the_same_family_and_seed_are_compared():
   assert not list(comparisons.comparisons([*CURVE, *others]))
 
 
+def test_only_as_many_steps_are_compared():
+  curve = [make(beta, '0.5:8', step=300.0) for beta in (0.5, 1.0, 2.0)]
+  alone = [make(1.0, run=f'{n:g} steps', step=n) for n in (300.0, 1000.0)]
+  [comparison] = comparisons.comparisons([*curve, *alone])
+  assert comparison.row.run == '300 steps'
+
+
 def test_a_convex_curve_is_followed_closely():
   def at(rate):
     return 2.3 * math.exp(-rate / 8)

@@ -272,6 +272,13 @@ def test_steps_are_given_or_follow_from_epochs():
     Schedule(64, 65, None, 7, 0, 1.0)
 
 
+def test_annealing_ends_before_the_last_step(tiny, tmp_path):
+  config = Config(steps=3, batch_size=16, kl_annealing_epochs=1.0)
+  with pytest.raises(UserError, match='are 4 steps, but there are only 3'):
+    train(config, tiny, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
 def train(config, dataset, folder, **execution):
   training.train(config, dataset, Run(folder), Execution(**execution))
 

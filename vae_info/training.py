@@ -50,16 +50,21 @@ def train(
 
   Raises:
     UserError: The directory is in use or has another config, the batch cannot
-      be split evenly, a loss is not finite, or the disk is full.
+      be split evenly, annealing does not end, a loss is not finite, or the disk
+      is full.
     Stopped: SIGTERM or SIGINT came. The state was saved before.
   """
   version = provenance.version()  # Now, since files may change meanwhile.
   execution = execution or Execution()
+  schedule = Schedule.of(config, len(dataset.train.images))
+  _check_annealing(config, schedule)
   run.open(config)
   with run.lock(), Signals() as signals:
     if run.finished:
       return  # Another process finished it just before it was locked here.
-    state, found = _train_to_the_end(config, dataset, run, execution, signals)
+    state, found = _train_to_the_end(
+      config, schedule, dataset, run, execution, signals
+    )
     run.finish(
       found
       | {
@@ -75,8 +80,22 @@ def train(
     )
 
 
+def _check_annealing(config: Config, schedule: Schedule) -> None:
+  """Raises `UserError` if beta does not reach its value by the last step.
+
+  The config itself checks this where it has epochs.
+  """
+  steps = _annealing_steps(config, schedule)
+  if steps > schedule.total:
+    raise UserError(
+      f'kl_annealing_epochs are {steps:g} steps, but there are only '
+      f'{schedule.total}: beta would not reach its value'
+    )
+
+
 def _train_to_the_end(
   config: Config,
+  schedule: Schedule,
   dataset: Dataset,
   run: Run,
   execution: Execution,
@@ -87,7 +106,6 @@ def _train_to_the_end(
   Returns:
     The state, and facts that the training found: with a target rate, `beta`.
   """
-  schedule = Schedule.of(config, len(dataset.train.images))
   with execution.strategy.scope():
     model = models.build(config, dataset.train.images)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
@@ -465,6 +483,11 @@ def _draw_log_betas(config, model, step):
 
 def _annealing(config: Config, schedule: Schedule, step: tf.Tensor):
   """What beta is multiplied by: it grows from 0 to 1 in the first epochs."""
-  assert config.kl_annealing_epochs is not None  # Its default is filled in.
-  steps = config.kl_annealing_epochs * schedule.per_epoch
+  steps = _annealing_steps(config, schedule)
   return tf.minimum(1.0, tf.cast(step, tf.float32) / steps) if steps else 1.0
+
+
+def _annealing_steps(config: Config, schedule: Schedule) -> float:
+  """Steps in which beta grows."""
+  assert config.kl_annealing_epochs is not None  # Its default is filled in.
+  return config.kl_annealing_epochs * schedule.per_epoch
