@@ -1,9 +1,10 @@
-"""Prints what more epochs change, and annealing, as a Markdown table.
+"""Prints what more epochs change, annealing and networks, as a Markdown table.
 
     python -m plots.against_epochs
 
-It has the families of MNIST that were trained for several times, or annealed in
-several ways. Its numbers are C less that of the best supervised network, at 8,
+It has the decoders and marginals of MNIST that were trained in several ways:
+for other times, annealed otherwise, at another size, or with another encoder.
+Its numbers are C less that of the best supervised network, at 8,
 17 and 20 nats, and D + beta R at two betas. They are interpolated along the
 curve of each seed; see `evidence`.
 """
@@ -16,7 +17,7 @@ from absl import app, flags
 
 from plots import table
 from plots.claim_rules import EQUAL_RATE, KEPT_RATE
-from plots.evidence import AUTO, DECONV, MARGINALS, Evidence, Family
+from plots.evidence import AUTO, COMPACT, DECONV, MARGINALS, Evidence, Family
 from plots.seeds import Mean, cell
 from plots.table import Row
 from vae_info import cli
@@ -26,7 +27,7 @@ FLAGS = flags.FLAGS
 RATES = (8.0, EQUAL_RATE, KEPT_RATE)  # Nats.
 LOW_BETA = 0.6  # The lowest that all curves have.
 HEAD = (
-  '| decoder | marginal | epochs | annealing | β | seeds | '
+  '| decoder | marginal | encoder | epochs | annealing | β | seeds | '
   f'C − supervised C at {RATES[0]:g} nats | '
   f'{" | ".join(f"at {rate:g} nats" for rate in RATES[1:])} | '
   f'D + βR at β = {LOW_BETA:g} | at β = 1 |'
@@ -34,7 +35,7 @@ HEAD = (
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-  """The table: a row for each configuration, by family and epochs.
+  """The table: a row for each configuration, by family, networks and epochs.
 
   Args:
     rows: The whole table of results.
@@ -43,24 +44,32 @@ def lines(rows: Sequence[Row]) -> list[str]:
     UserError: It lacks MNIST, or a supervised network.
   """
   digits = Evidence(rows, 'digit')
-  result = [HEAD, '|---' * 11 + '|']
+  result = [HEAD, '|---' * 12 + '|']
   for decoder, marginal in itertools.product((DECONV, AUTO), MARGINALS):
     families = [
-      family for family in digits.compact(decoder, marginal) if family.epochs
+      family for family in digits.trained(decoder, marginal) if family.epochs
     ]
-    families.sort(key=lambda family: (family.epochs, family.annealing))
+    families.sort(key=_place)
     if len(families) > 1:
       result += [_line(family, digits.supervised) for family in families]
   return result
 
 
+def _place(family: Family) -> tuple:
+  row = family.first
+  return row.encoder, row.architecture, family.epochs, family.annealing
+
+
 def _line(family: Family, supervised: Mean) -> str:
-  row = family.curves[0].first
+  row = family.first
   gaps = [loss and loss.minus(supervised) for loss in map(family.at, RATES)]
   objectives = map(family.objective, (LOW_BETA, 1.0))
   cells = [
     row.decoder,
     MARGINALS[row.marginal],
+    row.encoder
+    if row.architecture == COMPACT
+    else f'{row.encoder}, {row.architecture} size',
     f'{family.epochs:g}',
     f'{family.annealing:g}',
     row.beta_trained,

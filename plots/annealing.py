@@ -151,7 +151,7 @@ def _held(trainings):
 
 def _place(family: Family) -> Place:
   """What the look of a training shows."""
-  row = family.curves[0].first
+  row = family.first
   return family.annealing, family.epochs, row.beta_trained
 
 

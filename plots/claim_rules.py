@@ -148,7 +148,7 @@ def lowest(digits: Evidence, decoder: str = AUTO) -> tuple[Mean, str]:
     if plain(row) and row.number('rate') <= ONCE_RATE
   ]
   for family in digits.families:
-    if plain(family.curves[0].first):
+    if plain(family.first):
       loss = family.at(ONCE_RATE)
       if loss:
         found.append((loss, family.name))

@@ -108,14 +108,19 @@ class Family:
     return f'{self.curves[0].name}{seeds}'
 
   @property
+  def first(self) -> Row:
+    """Any row, to read what is the same in all."""
+    return self.curves[0].first
+
+  @property
   def epochs(self) -> float:
     """For how many epochs it was trained; 0 if the table does not know."""
-    return self.curves[0].first.epochs or 0.0
+    return self.first.epochs or 0.0
 
   @property
   def annealing(self) -> float:
     """For how many epochs beta grew at the beginning; 0 if it was constant."""
-    return self.curves[0].first.kl_annealing_epochs or 0.0
+    return self.first.kl_annealing_epochs or 0.0
 
   @property
   def rows(self) -> list[Row]:
@@ -199,7 +204,7 @@ class Evidence:
     families = [Family(curves) for curves in groups.values()]
     # Those of the paper's decoders come first.
     self.families = sorted(
-      families, key=lambda family: family.curves[0].first.decoder in INVARIANT
+      families, key=lambda family: family.first.decoder in INVARIANT
     )
 
   def of(self, method: str) -> list[Row]:
@@ -227,7 +232,7 @@ class Evidence:
       )
 
     def key(one):
-      return preference(one.curves[0].first, len(one.curves))
+      return preference(one.first, len(one.curves))
 
     return max(chosen, key=key)
 
@@ -252,16 +257,20 @@ class Evidence:
     ]
 
   def compact(self, decoder: str, marginal: str) -> list[Family]:
-    """The families of a decoder and a marginal, of compact size.
+    """Those of `trained` of compact size, with the `conv` encoder."""
+    return [
+      family
+      for family in self.trained(decoder, marginal)
+      if family.first.encoder == 'conv' and family.first.architecture == COMPACT
+    ]
 
-    They have the `conv` encoder, and saw images as they are.
-    """
+  def trained(self, decoder: str, marginal: str) -> list[Family]:
+    """The families of a decoder and a marginal that saw images as they are."""
     return [
       family
       for family in self.families
-      if (row := family.curves[0].first).family == ('conv', decoder, marginal)
-      and row.architecture == COMPACT
-      and not row.augmentation
+      if family.first.family[1:] == (decoder, marginal)
+      and not family.first.augmentation
     ]
 
   def at(

@@ -31,6 +31,10 @@ def lines(tmp_path_factory):
   for row in made:
     row['epochs'] = 8
   made += [family(row, 40, 0.01) for row in vampprior]
+  made += [
+    family(row, 30, 0.01, architecture='paper', run='large')
+    for row in vampprior
+  ]
   made += [family(row, 40, 0.01, augmentation='affine') for row in maf]
   made += [
     family(row, 20, 0.01, kl_annealing_epochs=1, run='annealed')
@@ -46,17 +50,22 @@ def lines(tmp_path_factory):
 def test_a_family_with_several_trainings_is_there_by_epochs(lines):
   cells = [line.strip('| ').split(' | ') for line in lines[2:]]
   # One with augmentation alone is no reason for a table of its family.
-  assert [line[:4] for line in cells] == [
-    ['deconvolutional', 'VampPrior', '8', '0'],
-    ['deconvolutional', 'VampPrior', '20', '1'],
-    ['deconvolutional', 'VampPrior', '40', '0'],
+  assert [line[:5] for line in cells] == [
+    ['deconvolutional', 'Gaussian', 'conv', '8', '0'],
+    ['deconvolutional', 'Gaussian', 'iaf', '8', '0'],
+    ['deconvolutional', 'VampPrior', 'conv', '8', '0'],
+    ['deconvolutional', 'VampPrior', 'conv', '20', '1'],
+    ['deconvolutional', 'VampPrior', 'conv', '40', '0'],
+    ['deconvolutional', 'VampPrior', 'conv, paper size', '30', '0'],
+    ['autoregressive', 'Gaussian', 'conv', '8', '0'],
+    ['autoregressive', 'Gaussian', 'iaf', '8', '0'],
   ]
 
 
 def test_the_supervised_c_is_subtracted(lines):
   short, long = (
-    [float(cell.split()[0]) for cell in line.strip('| ').split(' | ')[6:9]]
-    for line in (lines[2], lines[4])
+    [float(cell.split()[0]) for cell in line.strip('| ').split(' | ')[7:10]]
+    for line in (lines[4], lines[6])
   )
   assert [a - b for a, b in zip(short, long, strict=True)] == pytest.approx(
     [0.01] * 3, abs=1.1e-3
