@@ -164,8 +164,11 @@ def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
   trained = [run for run in runs if run.module == TRAIN]
   for run in trained:
     place = run.config.dataset, run.config.decoder
-    ranged = run.config.beta_range and run.config.architecture == 'compact'
-    betas = paper_figures.LONG_BETAS.get(place) if ranged else None
+    betas = paper_figures.LONG_BETAS.get(place)
+    if run.config.architecture == 'paper':
+      betas = paper_figures.PAPER_SIZE_BETAS[run.config.decoder]
+    elif not run.config.beta_range:
+      betas = None
     assert run.evaluation['refit_decoder']
     low = str(run.config.beta).startswith('0.1')
     assert run.evaluation.get('betas') == (None if low else betas)
