@@ -55,6 +55,48 @@ def test_the_training_with_the_least_total_counts(rows):
   assert float(least.split()[0]) == pytest.approx(float(usual.split()[0]) - 1)
 
 
+def test_the_best_curve_of_a_family_is_compared_with_trainings(rows):
+  curve = [
+    dataclasses.replace(row, epochs=40.0)
+    for row in rows
+    if row.beta_trained and row.family == ('conv', DECONV, 'vampprior')
+  ]
+  alone = [
+    dataclasses.replace(row, run=f'alone{row.beta}', beta_trained='')
+    for row in curve[1:4]
+  ]
+
+  def worse(percent, run):
+    """A curve whose D + beta R is higher, as a percentage."""
+    factor = 1 + percent / 100
+    return [
+      dataclasses.replace(
+        row,
+        run=run,
+        rate=factor * row.rate,
+        distortion=factor * row.distortion,
+        kl_annealing_epochs=float(run == 'annealed'),
+      )
+      for row in curve
+    ]
+
+  others = [row for row in rows if row not in curve and row.method != 'vae']
+  others += [row for row in rows if row.beta_trained]
+  usual = worse(3, 'usual')
+  # The last one does not reach the lowest beta.
+  for curves, expected in (
+    (usual, '3.00 % at most, of 3'),
+    (
+      [*usual, *worse(1, 'annealed')],
+      '1.00 % at most, of 3; 3.00 % by the curves of the claims',
+    ),
+    ([*usual, *worse(1, 'annealed')[2:]], '3.00 % at most, of 3'),
+  ):
+    text = goals.lines([*others, *alone, *curves])
+    [line] = [line for line in text if 'as long a training' in line]
+    assert line.split(' | ')[2] == expected
+
+
 def test_a_column_is_interpolated_in_log_beta(rows):
   family = Evidence(rows, 'digit').family(DECONV, 'gaussian')
   points = sorted(family.rows, key=lambda row: row.beta)
