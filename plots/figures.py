@@ -63,9 +63,8 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   bounded = averaged(information.with_bounds(of_seeds))
   refitted = pixels.with_pixels(panels)
   yield 'figure1', label_distortion.label_distortion(panels)
-  for panel in panels:
-    if panel.title.startswith('MNIST'):
-      yield 'figure2', magnified.magnified(panel)
+  for panel in filter(_of_mnist, panels):
+    yield 'figure2', magnified.magnified(panel)
   yield 'rate_distortion', rate_distortion.rate_distortion(data_panels)
   if preferences:
     yield 'label_preference', label_preference.label_preference(preferences)
@@ -79,6 +78,11 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
     yield 'flows', flow_figure.flows(flows)
   if trainings := annealing.by_marginal(rows):
     yield 'annealing', annealing.annealing(trainings)
+
+
+def _of_mnist(panel):
+  """Whether a panel is drawn magnified."""
+  return panel.title.startswith('MNIST')
 
 
 def _further_panels(rows):
@@ -124,6 +128,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
     *seeds.notes(panels, averaged(panels)),
     *further,
     *label_distortion.notes(panels),
+    *(
+      note
+      for panel in filter(_of_mnist, panels)
+      for note in magnified.notes(panel)
+    ),
     *rate_distortion.notes(rate_distortion.make_panels(drawn)),
     *label_preference.notes(label_preference.with_preference(panels)),
   ]

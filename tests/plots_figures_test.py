@@ -220,6 +220,19 @@ def figure2(rows):
   return magnified.magnified(label_distortion.make_panels(rows)[0])
 
 
+def test_an_empty_figure_2_is_announced(rows):
+  panel = label_distortion.make_panels(rows)[0]
+  assert magnified.notes(panel) == []
+  weak = [
+    dataclasses.replace(row, label_distortion=0.51)
+    if row.method == 'vae'
+    else row
+    for row in panel.rows
+  ]
+  [note] = magnified.notes(dataclasses.replace(panel, rows=weak))
+  assert 'no β-VAE of MNIST digit has C below 0.5 nats' in note
+
+
 def test_figure_2_has_a_column_for_each_decoder(rows, figure2):
   grid = np.array(figure2.axes).reshape(3, 2)
   shown = [row for row in rows if row.subject == 'MNIST' and row.beta_trained]
