@@ -167,7 +167,7 @@ def _looks(families: Sequence[Family]) -> dict[Place, style.Keywords]:
       'color': shades[annealed.index(place[0])],
       'marker': MARKERS[epochs.index(place[1]) % len(MARKERS)],
       'markersize': style.SMALL,
-      'linestyle': '-' if place[2] == usual else style.ANNEALED,
+      'linestyle': '-' if place[2] == usual else ':',
     }
     for place in sorted(set(places))
   }
@@ -178,7 +178,7 @@ def _text(place, look):
   annealed, epochs, betas = place
   how = f'β annealed for {annealed:g}' if annealed else 'constant β'
   more = '' if look['linestyle'] == '-' else f', β in {betas}'
-  return f'{how}, {epochs:g} epochs{more}'
+  return f'{epochs:g} epochs, {how}{more}'
 
 
 def _draw(axes, group, name, looks):

@@ -33,8 +33,8 @@ FLAGS = flags.FLAGS
 
 RATES = (8.0, 10.4, 16.0, 17.0, 20.0)  # Nats, in the tables of equal rate.
 NOTE = (
-  '± is one standard error: of the mean over seeds; with † of one seed, over '
-  'test images.'
+  '± is one standard error: of the mean over seeds, which share their test '
+  'images; with † of one seed, over test images.'
 )
 MORE = '*Above* and *below* in a rule hold with 95 % certainty.'
 # The rates at which the table of families has them.

@@ -161,7 +161,7 @@ def _finish(figure, grid, panel, curve):
     if low:
       axes.set_xlim(0.95 * min(low), 1.05 * max(low))
   grid[0, 0].set_ylabel('C (nats)')
-  grid[1, 0].set_ylabel('C less that of the reference')
+  grid[1, 0].set_ylabel('C less that of the reference (nats)')
   grid[2, 0].set_ylabel('C (nats)')
   rows = panel.rows
   style.key(figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)')

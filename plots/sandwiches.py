@@ -52,10 +52,7 @@ def nearest(rows: Sequence[Row], rate: float) -> Row | None:
 def line(row: Row) -> str:
   """A row of the table, as Markdown: nats, with standard errors."""
   cells = [f'{row.decoder} {row.marginal}', f'{row.number("beta"):.3g}']
-  cells += [
-    f'{row.number(name):.3f} ± {row.number(f"{name}_stderr"):.3f}'
-    for name in NUMBERS[:-1]
-  ]
+  cells += [seeds.cell(seeds.Mean.of_row(row, name)) for name in NUMBERS[:-1]]
   floor = row.number('label_entropy') - row.number(NUMBERS[-1])
   cells.append(f'{max(floor, 0.0):.3f}')
   return f'| {" | ".join(cells)} |'

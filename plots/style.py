@@ -228,7 +228,7 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
   ]
   if fixed and ranged:
     large = Line2D([], [], color=GREY, marker='o', linestyle='none')
-    large.set(markersize=LARGE, label='large: one training, one β')
+    large.set(markersize=LARGE, label='large: one β, or R held')
     entries.append(large)
   if ranged:
     entries.append(
@@ -239,7 +239,7 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
         marker='o',
         markersize=SMALL,
         linewidth=0.8,
-        label='line: one training, a range of β',
+        label='line: trained for a range of β',
       )
     )
   firsts = [group[0] for group in ranged.values()]

@@ -64,10 +64,10 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
     text.get_text() for key in figure.legends for text in key.get_texts()
   ]
   assert legends == [
-    'constant β, 25 epochs, β in 0.1:40',
-    'constant β, 25 epochs',
-    'β annealed for 3, 6 epochs',
-    'β annealed for 12.5, 25 epochs',
+    '25 epochs, constant β, β in 0.1:40',
+    '25 epochs, constant β',
+    '6 epochs, β annealed for 3',
+    '25 epochs, β annealed for 12.5',
     'R held from the first epochs on',
     'as in figure 1',
     'R held from the first epochs on',
@@ -77,7 +77,7 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
     assert len(lines) == 4
     assert len({line.get_marker() for line in lines}) == 2
     assert len({str(line.get_color()) for line in lines}) == 3
-    assert sum(line.get_linestyle() == '--' for line in lines) == 1
+    assert sum(line.get_linestyle() == ':' for line in lines) == 1
     held = {
       line.get_label().split()[1]: list(line.get_xdata())
       for line in axes.lines

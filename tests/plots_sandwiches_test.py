@@ -44,8 +44,8 @@ def test_each_round_rate_has_the_nearest_beta(row):
 def test_a_line_has_the_bounds_and_the_floor(row):
   line = sandwiches.line(at(row, 5.0, rate_stderr=0.25, label_distortion=0.5))
   cells = line.strip('| ').split(' | ')
-  assert cells[2:4] == ['5.000 ± 0.250', '1.000 ± 0.125']
-  assert cells[6] == '1.000 ± 0.125'
+  assert cells[2:4] == ['5.000 ± 0.250†', '1.000 ± 0.125†']
+  assert cells[6] == '1.000 ± 0.125†'
   assert cells[7] == '0.100'
   above = at(row, 5.0, label_information_upper=2.5)
   assert sandwiches.line(above).endswith('| 0.000 |')
