@@ -29,13 +29,16 @@ def runs_of(path: pathlib.Path) -> set[str]:
     UserError: The file is no table of results.
     OSError: The file cannot be read.
   """
-  with open(path, newline='', encoding='utf-8') as file:
-    lines = csv.DictReader(file)
-    if 'run' not in (lines.fieldnames or ()):
-      raise UserError(
-        f'{path} has no column run; python -m vae_info.results writes a table'
-      )
-    return {line['run'] for line in lines}
+  try:
+    with open(path, newline='', encoding='utf-8-sig') as file:
+      lines = csv.DictReader(file)
+      if 'run' in (lines.fieldnames or ()):
+        return {line['run'] for line in lines}
+  except UnicodeDecodeError as error:
+    raise UserError(f'{path} is not a CSV file: {error}') from error
+  raise UserError(
+    f'{path} has no column run; python -m vae_info.results writes a table'
+  )
 
 
 def kind(entry: Entry) -> str:

@@ -152,10 +152,15 @@ class Ray(contextlib.AbstractContextManager):
     except errors.NodeDiedError:
       return Outcome(jobs.LOST, 'machine', 'its machine was lost')
     except errors.RayTaskError as error:
-      return Outcome(1, 'start', str(error.cause).splitlines()[0])
+      return Outcome(1, 'start', _first_line(error.cause))
     except errors.RayError as error:
       # A worker was killed, for instance because memory ran out.
-      return Outcome(1, 'worker', str(error).strip().splitlines()[0])
+      return Outcome(1, 'worker', _first_line(error))
+
+
+def _first_line(error: BaseException) -> str:
+  """The first line of an error; its type if it has no text."""
+  return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 @contextlib.contextmanager
@@ -207,8 +212,9 @@ def _connect(ray: ModuleType, address: str) -> None:
       if address == 'local' and not last:
         ray.shutdown()
         continue
-      reason = str(error).strip().splitlines()[0]
-      raise UserError(f'no Ray cluster at {address!r}: {reason}') from error
+      raise UserError(
+        f'no Ray cluster at {address!r}: {_first_line(error)}'
+      ) from error
 
 
 def _check_reachable(address: str) -> None:

@@ -30,12 +30,14 @@ TRAIN_FLAGS = (
   'checkpoint_minutes',
 )
 
+VALUED = ('strategy', 'tpu', 'steps_per_call', 'checkpoint_minutes')
+
 
 def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Entry]:
   """The entries of a sweep that pass the filter, with the user's flags.
 
-  A flag of the config changes an entry and so its run's name. Two entries that
-  become equal count as one.
+  A flag of the config changes an entry and so its run's name. Of entries that
+  become equal, the first counts.
 
   Args:
     name: The sweep, a key of `sweeps.SWEEPS`.
@@ -50,13 +52,7 @@ def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Entry]:
       f'unknown sweep {name!r}; expected one of {", ".join(sweeps.SWEEPS)}'
     )
   changed = config_flags(extra)
-  runs = [
-    dataclasses.replace(run, flags={**run.flags, **changed})
-    if run.module == TRAIN
-    else run
-    for run in sweeps.SWEEPS[name]
-  ]
-  runs = list({run.name: run for run in runs}.values())
+  runs = _changed(sweeps.SWEEPS[name], changed, filter_text)
   chosen = filtered(runs, filter_text)
   if not chosen:
     raise UserError(
@@ -68,6 +64,45 @@ def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Entry]:
       f'{name} is a training'
     )
   return chosen
+
+
+def _changed(
+  entries: Sequence[Entry], changed: dict, filter_text: str
+) -> list[Entry]:
+  """The entries with changed attributes of their configs.
+
+  An entry that they do not suit is left out if it does not pass the filter.
+
+  Raises:
+    UserError: They do not suit an entry that passes it.
+  """
+  if not changed:
+    return list(entries)
+  passing = filtered(entries, filter_text)
+  runs: dict[str, Entry] = {}
+  for entry in entries:
+    if entry.module == TRAIN:
+      try:
+        new = _with(entry, changed)
+        runs.setdefault(new.name, new)
+      except UserError as error:
+        if entry in passing:
+          raise UserError(f'{entry.name}: {error}') from error
+    else:
+      runs.setdefault(entry.name, entry)
+  return list(runs.values())
+
+
+def _with(entry: Entry, changed: dict) -> Entry:
+  """An entry with changed attributes of its config.
+
+  The betas of its evaluation are of its own range.
+  """
+  evaluation = dict(entry.evaluation)
+  if 'beta' in changed:
+    evaluation.pop('betas', None)
+  flags = {**entry.flags, **changed}
+  return dataclasses.replace(entry, flags=flags, evaluation=evaluation)
 
 
 def config_flags(extra: Sequence[str]) -> dict:
@@ -91,6 +126,8 @@ def config_flags(extra: Sequence[str]) -> dict:
       raise UserError(f'--{name} is not for train alone: write it before --')
     if name in fields and value is not None:
       flags[name] = _parse(fields[name], value)
+    elif name in fields or (name in VALUED and value is None):
+      raise UserError(f'--{name} needs a value: --{name}=VALUE')
     elif name not in TRAIN_FLAGS:
       raise UserError(f'train has no flag --{name}=VALUE for a sweep to set')
   return flags

@@ -85,7 +85,8 @@ def by_marginal(rows: Sequence[Row]) -> dict[str, Trainings]:
     UserError: A row that it reads is damaged.
   """
   if not any(
-    row.dataset == DATASETS[TASK] and row.task == TASK for row in rows
+    (row.method, row.dataset, row.task) == ('vae', DATASETS[TASK], TASK)
+    for row in rows
   ):
     return {}
   digits = Evidence(rows, TASK)

@@ -70,7 +70,17 @@ def along(
     rows: The points of the curves of all seeds, in any order.
     name: The column.
     rates: Where to interpolate.
+
+  Raises:
+    UserError: The points are not of one curve.
   """
+  first = rows[0]
+  for row in rows:
+    if row.configuration != first.configuration:
+      raise UserError(
+        f'{row} and {first} are not seeds of one run, and cannot be averaged: '
+        'leave one out of the table'
+      )
   runs: dict[str, list[Row]] = {}
   for row in rows:
     runs.setdefault(row.run, []).append(row)
@@ -114,11 +124,7 @@ def model_name(rows: Sequence[Row]) -> str:
   ]
   if row.epochs:
     parts.append(f'{row.epochs:g} epochs')
-  if row.architecture == 'paper':
-    parts.append('paper size')
-  if row.augmentation:
-    parts.append(f'{row.augmentation} augmentation')
-  return ', '.join(parts) + seeds_text(rows)
+  return ', '.join(parts + row.unusual) + seeds_text(rows)
 
 
 def seeds_text(rows: Sequence[Row]) -> str:

@@ -26,6 +26,8 @@ from matplotlib.lines import Line2D
 from plots import style
 from plots.curves import interpolated
 from plots.panels import best_configurations
+from plots.representatives import kind, representatives
+from plots.seeds import averaged
 from plots.table import MODEL, Row, column, rows_of_methods
 
 # Name of the data -> its data sets, and its labels. The first data set that has
@@ -172,16 +174,20 @@ def _curves(rows, world):
     labels: dict[str, set[str]] = {}
     for row in drawn:
       labels.setdefault(row.run, set()).add(row.task)
+    several = [
+      row
+      for row in drawn
+      if row.method == 'vae'
+      and row.encoder == 'conv'
+      and len(labels[row.run]) > 1
+    ]
+    means = averaged(representatives(several))
     runs: dict[tuple, list[Row]] = {}
-    for row in sorted(drawn, key=lambda row: (tasks.index(row.task), row.run)):
-      if (
-        row.method == 'vae'
-        and row.encoder == 'conv'
-        and (len(labels[row.run]) > 1)
-      ):
-        # Trainings at one beta each are points of their family's curve.
-        name = row.run if row.beta_trained else row.family
-        runs.setdefault((row.task, name), []).append(row)
+    for row in sorted(means, key=lambda row: (tasks.index(row.task), row.run)):
+      # Trainings at one beta each are points of their family's curve.
+      alone = row.family, kind(row), bool(row.target_rate)
+      name = row.configuration if row.beta_trained else alone
+      runs.setdefault((row.task, name), []).append(row)
     if runs:
       return [
         Curve(

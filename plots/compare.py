@@ -25,7 +25,7 @@ def line(comparison: Comparison) -> str:
   """A row of a Markdown table."""
   row, own = comparison.row, comparison.own_objective
   own_loss = row.number('label_distortion')
-  cells = [' '.join(row.family), row.task]
+  cells = [', '.join([' '.join(row.family), *row.unusual]), row.task]
   cells += [f'{row.beta:g}', f'{row.rate:.1f}', f'{own:.2f}']
   cells.append(comparison.trained)
   objective, loss = comparison.objective, comparison.label_distortion
@@ -59,7 +59,7 @@ def summary(compared: Sequence[Comparison]) -> list[str]:
   lines = []
   for decoder in sorted({one.row.decoder for one in compared}):
     ours = [one for one in compared if one.row.decoder == decoder]
-    once = {(one.row.run, one.trained): one for one in ours}
+    once = {(one.row.run, one.curve): one for one in ours}
     objectives = [
       one.objective / one.own_objective - 1
       for one in once.values()

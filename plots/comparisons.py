@@ -18,6 +18,7 @@ class Comparison:
 
   Attributes:
     row: The result of the run at one beta.
+    curve: The name of the curve's run.
     trained: The curve's range of betas, and how beta was annealed.
     objective: D + beta R of the curve at the row's beta, nats; None if that
       beta is outside the curve.
@@ -26,6 +27,7 @@ class Comparison:
   """
 
   row: Row
+  curve: str
   trained: str
   objective: float | None
   label_distortion: float | None
@@ -46,10 +48,11 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
   Args:
     rows: Results of β-VAEs, checked by `rows_of_methods`.
   """
-  curves: dict[tuple[str, str], list[Row]] = {}
+  curves: dict[tuple[str, str, str], list[Row]] = {}
   for row in rows:
     if row.beta_trained:
-      curves.setdefault((row.run, row.task), []).append(row)
+      place = row.run, row.task, row.classifier
+      curves.setdefault(place, []).append(row)
   alone = [
     row
     for row in rows
@@ -64,7 +67,7 @@ def comparisons(rows: Sequence[Row]) -> Iterator[Comparison]:
 
 def _all_but_beta(row):
   """What a run and a curve must have in common to be compared."""
-  names = 'dataset task architecture augmentation latent_size seed classifier'
+  names = 'data task architecture augmentation latent_size seed classifier'
   known = tuple(getattr(row, name) for name in names.split())
   length = row.step if row.epochs is None else row.epochs
   return *row.family, *known, length
@@ -77,6 +80,7 @@ def _compare(row, curve) -> Comparison:
   distortion = interpolated(log_beta, log_betas, column(curve, 'distortion'))
   return Comparison(
     row=row,
+    curve=curve[0].run,
     trained=curve[0].training,
     objective=None
     if rate is None or distortion is None

@@ -42,5 +42,7 @@ def crossing(
     values: As in `interpolated`.
   """
   distinct, first = np.unique(places, return_index=True)
+  if len(distinct) == 1:
+    return float(distinct[0]) if values[first[0]] == value else np.inf
   curve = interpolate.PchipInterpolator(distinct, np.array(values)[first])
   return float(min(curve.solve(value, extrapolate=False), default=np.inf))

@@ -57,17 +57,7 @@ class Curve:
     parts = [' '.join(row.family), row.training]
     if row.epochs:
       parts.append(f'{row.epochs:g} epochs')
-    if row.architecture != COMPACT:
-      parts.append(f'{row.architecture} size')
-    if row.augmentation:
-      parts.append(f'{row.augmentation} augmentation')
-    return ', '.join(parts)
-
-  @property
-  def betas(self) -> tuple[float, float]:
-    """The lowest and the highest beta of the training's range."""
-    low, high = self.first.beta_trained.split(':')
-    return float(low), float(high)
+    return ', '.join(parts + row.unusual)
 
   def at(
     self, place: float, name: str = 'label_distortion', along: str = 'rate'
@@ -182,7 +172,8 @@ class Evidence:
     task: A key of `DATASETS`.
 
   Raises:
-    UserError: The table has no row of the task, or a row is damaged.
+    UserError: The table has no row of the task, a row is damaged, or C is by
+      several classifiers.
   """
 
   def __init__(self, rows: Sequence[Row], task: str):
@@ -194,6 +185,16 @@ class Evidence:
     )
     if not self.rows:
       raise UserError(f'the table has no row of {dataset}, task {task}')
+    names = {
+      row.classifier
+      for row in self.rows
+      if not row.method.startswith('supervised')
+    }
+    if len(names) > 1:
+      raise UserError(
+        f'C of the task {task} is by several classifiers, '
+        f'{" and ".join(sorted(names))}: evaluate all runs with one'
+      )
     runs: dict[str, list[Row]] = {}
     for row in self.of('vae'):
       if row.beta_trained:

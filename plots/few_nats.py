@@ -117,7 +117,10 @@ def _single(rows):
   for row in sorted(few, key=lambda row: row.number('rate')):
     name = f'{row.decoder}, {row.marginal}'.replace('_', ' ')
     name += f', R held at {row.target_rate:g}' if row.target_rate else ''
+    name += '' if row.target_rate else f', β = {row.number("beta"):.3g}'
     name += f', {row.epochs:g} epochs' if row.epochs else ''
+    name += '' if row.encoder == 'conv' else f', {row.encoder} encoder'
+    name += ''.join(f', {text}' for text in row.unusual if 'augm' not in text)
     name += f', {row.seeds} seeds' if row.seeds > 1 else ''
     cells = [name, row.augmentation or '–']
     cells += [seeds.cell(Mean.of_row(row, name)) for name in NUMBERS]

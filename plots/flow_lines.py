@@ -24,11 +24,16 @@ LINE: style.Keywords = {
 
 
 def variants(rows: Sequence[Row]) -> dict[str, list[Row]]:
-  """The rows of each variant of a flow's codes, in the order of their rate."""
+  """The rows of each variant of a flow's codes, in the order of their rate.
+
+  Variants of a second flow have its name too.
+  """
   found: dict[str, list[Row]] = {}
-  for row in sorted(rows, key=lambda row: row.rate or 0.0):
-    if row.method == 'flow':
-      found.setdefault(row.variant, []).append(row)
+  flows = [row for row in rows if row.method == 'flow']
+  for row in sorted(flows, key=lambda row: row.rate or 0.0):
+    usual = row.configuration == flows[0].configuration
+    name = row.variant if usual else f'{row.variant} of {row.configuration}'
+    found.setdefault(name, []).append(row)
   return {name: found[name] for name in FLOWS if name in found} | found
 
 

@@ -21,6 +21,7 @@ from plots.representatives import representatives
 from plots.seeds import Mean, averaged, cell
 from plots.table import Row
 from vae_info import cli
+from vae_info.config import SEED
 
 FLAGS = flags.FLAGS
 
@@ -155,7 +156,7 @@ def _apart(rows) -> Goal:
   alone = [row for row in usual if not row.beta_trained]
   curves = [row for row in vaes if row.beta_trained]
   _, best = _worst([*alone, *curves])
-  if best != worst:
+  if worst is not None and best is not None and best < worst:
     text += f'; {best:.2f} % by the best curve of each family'
   what = 'D + βR of a curve above that of as long a training at one β'
   return Goal(what, APART, worst, text, unit=' %')
@@ -177,7 +178,7 @@ def _worst(rows) -> tuple[int, float | None]:
     alone.add(pair.row.run)
     change = 100 * (pair.objective / pair.own_objective - 1)
     curves = changes.setdefault(pair.row.family, {})
-    curves.setdefault(pair.trained, []).append(change)
+    curves.setdefault(SEED.sub('', pair.curve), []).append(change)
   worst = []
   for curves in changes.values():
     most = max(map(len, curves.values()))

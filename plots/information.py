@@ -73,7 +73,7 @@ def information(panels: Sequence[Panel]) -> Figure:
     axes.set_xlabel('rate R (nats)')
   rows = [row for panel in panels for row in panel.rows]
   style.key(figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)')
-  style.key(figure, _key(), 'right', 'Bounds')
+  style.key(figure, _key(panels), 'right', 'Bounds')
   return figure
 
 
@@ -127,8 +127,8 @@ def _draw_labels(axes, panel, rows, end):
   axes.set_ylabel('label distortion C (nats)')
 
 
-def _key():
-  """The entries of the key of lines."""
+def _key(panels):
+  """The entries of the key of the lines in some panels."""
   grey = {'color': style.GREY}
   entries: list[Artist] = [
     Line2D([], [], label='I(X;Z) = R', **label_distortion.ENTROPY),
@@ -140,7 +140,12 @@ def _key():
       **grey,
     ),
     Line2D([], [], marker='_', linestyle='none', label='floor of C', **grey),
-    Line2D([], [], label='random discard', **label_distortion.DISCARD),
-    Line2D([], [], label='random discard of H(X) − H(X|grey)', **NOISELESS),
   ]
+  known = [panel for panel in panels if panel.input_entropy is not None]
+  if known:
+    look = label_distortion.DISCARD
+    entries.append(Line2D([], [], label='random discard', **look))
+  if any(panel.title.startswith('MNIST') for panel in known):
+    name = 'random discard of H(X) − H(X|grey)'
+    entries.append(Line2D([], [], label=name, **NOISELESS))
   return entries

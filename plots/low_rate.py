@@ -47,9 +47,9 @@ def with_low_rates(panels: Sequence[Panel]) -> list[Panel]:
     panels: Panels of all decoders, with `METHODS`.
   """
   return [
-    dataclasses.replace(panel, rows=_chosen(panel.rows))
+    dataclasses.replace(panel, rows=rows)
     for panel in panels
-    if any(map(special, panel.rows))
+    if any(map(special, rows := _chosen(panel.rows)))
   ]
 
 

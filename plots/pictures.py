@@ -215,6 +215,22 @@ def principal_components(codes: np.ndarray) -> np.ndarray:
   return np.pad(plane, [(0, 0), (0, 2 - plane.shape[1])])
 
 
+def usual(points: Sequence[Rated]) -> list[Rated]:
+  """The points with the usual encoder, size, code and images, of one seed.
+
+  All of one seed, if none is usual.
+  """
+  seed = min((point.config.seed for point in points), default=0)
+  of_seed = [point for point in points if point.config.seed == seed]
+  names = 'encoder', 'architecture', 'latent_size', 'augmentation'
+  found = [
+    point
+    for point in of_seed
+    if all(getattr(point.config, x) == getattr(Config, x) for x in names)
+  ]
+  return found or of_seed
+
+
 def of_one_marginal(points: Sequence[Rated]) -> dict[str, list[Rated]]:
   """The points of each decoder with one marginal, so that these compare.
 
@@ -222,7 +238,7 @@ def of_one_marginal(points: Sequence[Rated]) -> dict[str, list[Rated]]:
   `style.MARGINALS`. The decoders are in the order of `style.DECODERS`.
   """
   found: dict[str, dict[str, list[Rated]]] = {}
-  for point in points:
+  for point in usual(points):
     of_marginal = found.setdefault(point.config.marginal, {})
     of_marginal.setdefault(point.config.decoder, []).append(point)
   names = sorted(found, key=lambda name: style.place(name, style.MARGINALS))
@@ -232,14 +248,21 @@ def of_one_marginal(points: Sequence[Rated]) -> dict[str, list[Rated]]:
 
 
 def notes(points: Sequence[Rated]) -> list[str]:
-  """Names the marginals that are not drawn, in a line; [] if all are."""
+  """Names what is not drawn, a line for each case; [] if all is."""
   drawn = {
     point.config.marginal
     for group in of_one_marginal(points).values()
     for point in group
   }
-  lost = {point.config.marginal for point in points} - drawn
-  return [f'left out: marginal {name}' for name in sorted(lost)]
+  chosen = usual(points)
+  lost = {point.config.marginal for point in chosen} - drawn
+  lines = [f'left out: marginal {name}' for name in sorted(lost)]
+  others = len({point.run.path for point in points if point not in chosen})
+  if others:
+    lines.append(
+      f'left out: {others} runs of other encoders, sizes or seeds, or augmented'
+    )
+  return lines
 
 
 def pixel_maps(points: Sequence[Rated]) -> list[list[Map]]:

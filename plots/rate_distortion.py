@@ -4,6 +4,7 @@ No model can have D + R < H(X). But only an upper bound on H(X) is known, so a
 model better than all published ones might cross the line.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,7 +48,10 @@ def make_panels(rows: Sequence[Row]) -> list[Panel]:
       ],
       METHODS,
     )
-    once = {(row.run, row.beta): row for row in drawn}
+    # Seeds may have been evaluated on different tasks.
+    once = {
+      (row.run, row.beta): dataclasses.replace(row, task='') for row in drawn
+    }
     if once:
       panels.append(data_panel(subject, list(once.values())))
   return panels

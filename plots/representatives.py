@@ -14,6 +14,7 @@ figure of their own, `low_rate`.
 from collections.abc import Sequence
 
 from plots.table import INVARIANT, Row
+from vae_info.config import Config
 
 AUTO = 'autoregressive'
 
@@ -21,7 +22,8 @@ AUTO = 'autoregressive'
 def preference(row: Row, seeds: int) -> tuple:
   """The larger, the better a configuration represents its family.
 
-  The compact size comes first, then images as they are. Then counts the default
+  The compact size comes first, then codes of the default size, then images as
+  they are. Then counts the default
   annealing: for half of the epochs with an autoregressive decoder, and none
   with others. Then the most seeds count, and last the longest training.
 
@@ -31,6 +33,7 @@ def preference(row: Row, seeds: int) -> tuple:
   """
   return (
     row.architecture != 'paper',
+    row.latent_size == Config.latent_size,
     not row.augmentation,
     row.annealing == ('annealed' if row.decoder == AUTO else ''),
     seeds,
@@ -42,15 +45,15 @@ def representatives(rows: Sequence[Row]) -> list[Row]:
   """The rows with one configuration of multi-beta models for each family.
 
   Those of other methods all stay. Trainings at one beta stay if they had as
-  many epochs as the configuration, and were annealed like it, or if the family
-  has none. Those whose rate was held all stay.
+  many epochs as the configuration, and were annealed and sized like it, or if
+  the family has none. Those whose rate was held all stay.
 
   Args:
     rows: Rows of any data sets and tasks, before seeds are averaged.
   """
   runs: dict[tuple, dict[str, dict[str, Row]]] = {}
   for row in filter(_ranged, rows):
-    place = row.dataset, row.task, row.family
+    place = row.data, row.task, row.family
     configurations = runs.setdefault(place, {})
     configurations.setdefault(row.configuration, {})[row.run] = row
   best = {
@@ -58,18 +61,18 @@ def representatives(rows: Sequence[Row]) -> list[Row]:
     for place, found in runs.items()
   }
   usual = {
-    (row.dataset, row.task, row.family): (row.epochs, row.annealing)
+    (row.data, row.task, row.family): kind(row)
     for row in filter(_ranged, rows)
-    if (row.dataset, row.task, row.family, row.configuration) in best
+    if (row.data, row.task, row.family, row.configuration) in best
   }
 
   def represents(row):
-    place = row.dataset, row.task, row.family
+    place = row.data, row.task, row.family
     if row.method != 'vae' or place not in usual or row.target_rate:
       return True
     if row.beta_trained:
       return (*place, row.configuration) in best
-    return (row.epochs, row.annealing) == usual[place]
+    return kind(row) == usual[place]
 
   return list(filter(represents, rows))
 
@@ -81,7 +84,7 @@ def of_paper(rows: Sequence[Row]) -> list[Row]:
   """
   rows = representatives(rows)
   others = {
-    (row.dataset, row.task)
+    (row.data, row.task)
     for row in rows
     if row.method == 'vae' and row.decoder not in INVARIANT
   }
@@ -90,8 +93,17 @@ def of_paper(rows: Sequence[Row]) -> list[Row]:
     for row in rows
     if row.method != 'vae'  # Clusters of such codes stay.
     or row.decoder not in INVARIANT
-    or (row.dataset, row.task) not in others
+    or (row.data, row.task) not in others
   ]
+
+
+def kind(row):
+  """What a training at one beta must share with a curve to be drawn beside it.
+
+  The encoder, decoder and marginal are the family's.
+  """
+  images = row.architecture, row.latent_size, row.augmentation
+  return row.epochs, row.annealing, *images
 
 
 def _ranged(row):

@@ -86,7 +86,11 @@ def main(argv):
   checked = table.rows_of_methods(bounded, METHODS)
   found = lines(seeds.averaged(checked))
   if not found:
-    print(f'*{FLAGS.results} has no multi-beta model with bounds yet.*')
+    rates = ', '.join(f'{rate:g}' for rate in RATES)
+    print(
+      f'*{FLAGS.results} has no multi-beta model with bounds near {rates} '
+      'nats yet.*'
+    )
     return
   print(HEAD)
   for one in found:

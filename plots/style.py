@@ -242,18 +242,7 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
         label='line: trained for a range of β',
       )
     )
-  firsts = [group[0] for group in ranged.values()]
-  plain = [
-    row
-    for row in firsts
-    if row.encoder == 'conv' and row.decoder not in INVARIANT
-  ]
-  if any(row.kl_annealing_epochs for row in plain):
-    entries.append(_dashes(ANNEALED, 'dashed: β annealed'))
-  if any(row.encoder != 'conv' for row in firsts):
-    entries.append(_dashes(DASH_DOTTED, 'dashes and dots: flow encoder'))
-  if any(row.decoder in INVARIANT for row in firsts):
-    entries.append(_dashes(DOTTED, 'dotted: up to shears and shifts'))
+  entries += _line_styles([group[0] for group in ranged.values()])
   if any(row.seeds > 1 for row in rows if row.method == 'vae'):
     bar = Line2D([], [], color=GREY, marker='|', linestyle='none', markersize=6)
     bar.set_label('bar: standard error, of seeds if several')
@@ -262,6 +251,29 @@ def run_key(rows: Sequence[Row]) -> list[Line2D]:
     name = {'iaf': 'flow'}.get(encoder, _short(encoder))
     ring = Line2D([], [], markersize=6, label=f'ring: {name} encoder', **RING)
     entries.append(ring)
+  return entries
+
+
+def _line_styles(firsts):
+  """The entries of a key for the lines of multi-beta models.
+
+  Args:
+    firsts: A row of each.
+  """
+  entries = []
+  plain = [
+    row
+    for row in firsts
+    if row.encoder == 'conv' and row.decoder not in INVARIANT
+  ]
+  if any(row.kl_annealing_epochs for row in plain):
+    entries.append(_dashes(ANNEALED, 'dashed: β annealed'))
+  if any(row.encoder != 'conv' for row in firsts):
+    others = {row.encoder for row in firsts} - {'conv'}
+    what = 'flow encoder' if others == {'iaf'} else 'another encoder'
+    entries.append(_dashes(DASH_DOTTED, f'dashes and dots: {what}'))
+  if any(row.decoder in INVARIANT for row in firsts):
+    entries.append(_dashes(DOTTED, 'dotted: up to shears and shifts'))
   return entries
 
 

@@ -11,7 +11,7 @@ import math
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from vae_info.config import SEED
+from vae_info.config import SEED, Config
 from vae_info.errors import UserError
 
 DATASETS = ('binarized_mnist', 'omniglot')  # The paper's.
@@ -110,14 +110,21 @@ class Row:
   target_rate: float | None = None
   step: float | None = None
   augmentation: str = ''
+  binarization: str = ''
   variant: str = ''
   seeds: int = 1
   damage: str = ''
 
   @property
+  def data(self) -> str:
+    """The data set; grey images are other data than binary ones."""
+    grey = self.binarization == 'none'
+    return f'{self.dataset}, grey' if grey else self.dataset
+
+  @property
   def subject(self) -> str:
     """The name of the data in a figure."""
-    return SUBJECTS.get(self.dataset, self.dataset)
+    return SUBJECTS.get(self.data, self.data)
 
   @property
   def family(self) -> tuple[str, str, str]:
@@ -128,6 +135,17 @@ class Row:
   def configuration(self) -> str:
     """The name of the run, without its seed."""
     return SEED.sub('', self.run)
+
+  @property
+  def unusual(self) -> list[str]:
+    """What is not as usual in a training, besides its family, as texts."""
+    size, code = self.architecture, self.latent_size
+    texts = {
+      f'{size} size': size not in ('', Config.architecture),
+      f'{code:g} dimensions' if code else '': code != Config.latent_size,
+      f'{self.augmentation} augmentation': bool(self.augmentation),
+    }
+    return [text for text, unusual in texts.items() if text and unusual]
 
   def number(self, name: str) -> float:
     """A column that is a number; `rows_of_methods` must have checked it."""
@@ -177,7 +195,7 @@ def read(path: pathlib.Path) -> list[Row]:
     OSError: The file cannot be read.
   """
   try:
-    with open(path, newline='', encoding='utf-8') as file:
+    with open(path, newline='', encoding='utf-8-sig') as file:
       lines = csv.reader(file, strict=True)
       names = next(lines, [])
       _check_columns(path, names)

@@ -28,7 +28,10 @@ HEAD = """\
 def line(row: Row) -> str:
   """A row of the table, as Markdown: nats and percent, with standard errors."""
   epochs = '–' if row.epochs is None else f'{row.epochs:g}'
-  cells = [' '.join(row.family), row.task, f'{row.number("beta"):g}', epochs]
+  parts = [' '.join(row.family), *row.unusual]
+  if row.target_rate:
+    parts.append(f'R held at {row.target_rate:g}')
+  cells = [', '.join(parts), row.task, f'{row.number("beta"):g}', epochs]
   cells += [
     f'{row.number(name):.3f} ± {row.number(f"{name}_stderr"):.3f}'
     for name in NUMBERS

@@ -284,6 +284,28 @@ def test_flags_of_the_config_change_the_run_and_its_name():
   assert selection.handed_on(extra) == ('--steps_per_call=5',)
 
 
+def test_a_changed_beta_is_evaluated_at_the_betas_of_its_own_range():
+  text = 'decoder=autoregressive,marginal=gaussian'
+  [run] = selection.choose('figure1_mnist', [], text)
+  assert 'betas' in run.evaluation
+  [run] = selection.choose('figure1_mnist', ['--beta=0.5:2'], text)
+  assert 'betas' not in run.evaluation
+  assert run.evaluation['refit_decoder']
+
+
+def test_of_runs_that_become_equal_the_first_counts():
+  runs = selection.choose('figures', ['--seed=1'], 'dataset=binarized_mnist')
+  first = runs[0]
+  assert first.name.count('seed1') == 1 and 'bounds' not in first.evaluation
+
+
+def test_flags_need_to_suit_the_runs_that_pass_the_filter_alone():
+  text = 'dataset=omniglot,decoder=deconvolutional'
+  assert selection.choose('figures', ['--beta=0.5:5'], text)
+  with pytest.raises(UserError, match='target_rate=8.5.*: target_rate needs'):
+    selection.choose('figures', ['--beta=0.5:5'], '')
+
+
 def test_train_has_the_flags_that_are_handed_on():
   from absl import flags
 
@@ -311,6 +333,8 @@ def test_train_has_the_flags_that_are_handed_on():
     ('--sweep=mnist -- --epochs=two', "epochs must be a number, got 'two'"),
     ('--sweep=mnist -- --epochs=-2', 'epochs must be above 0'),
     ('--sweep=mnist -- --beta=2:1', 'needs 0 < LOW < HIGH'),
+    ('--sweep=mnist -- --batch_size', 'needs a value: --batch_size=VALUE'),
+    ('--sweep=mnist -- --strategy', 'needs a value: --strategy=VALUE'),
     ('--sweep=mnist -- --data_dir=x', 'write it before --'),
     ('--sweep=baselines -- --seed=1', 'none of the chosen runs of baselines'),
     ('--sweep=mnist --ray_address=a', 'must be local, auto or HOST:PORT'),

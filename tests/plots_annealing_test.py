@@ -1,5 +1,7 @@
 """The figure of annealing: which trainings it has, and how they look."""
 
+import dataclasses
+
 import plots_table
 import pytest
 
@@ -99,3 +101,8 @@ def test_a_table_without_constant_beta_has_no_such_figure(rows):
   usual = [row for row in rows if row.kl_annealing_epochs != 0]
   assert not annealing.by_marginal(usual)
   assert 'annealing' not in dict(figures.figures(usual))
+
+
+def test_clusters_alone_are_no_reason_for_the_figure(rows):
+  others = [dataclasses.replace(row, method='kmeans') for row in rows]
+  assert annealing.by_marginal(others) == {}

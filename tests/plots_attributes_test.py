@@ -205,3 +205,33 @@ def test_commands_draw_and_print_them(tmp_path):
   assert 'no run with several labels yet' in call(
     'plots.retained', f'--results={few}'
   )
+
+
+def test_seeds_are_averaged_and_other_sizes_left_out(tmp_path):
+  rows = [*made(['sprites'])]
+  vaes = [row for row in rows if row['method'] == 'vae']
+  more = [
+    row
+    | {
+      'run': row['run'].replace('seed0', 'seed1'),
+      'seed': 1,
+      'rate': row['rate'] + 1.0,
+    }
+    for row in vaes
+  ]
+  large = [
+    row | {'run': f'{row["run"]}_paper', 'architecture': 'paper'}
+    for row in vaes
+  ]
+  [before], [after] = (
+    [
+      panel
+      for panel in attributes.make_panels(read(tmp_path, chosen))
+      if panel.decoder == 'deconvolutional'
+    ]
+    for chosen in (rows, [*rows, *more, *large])
+  )
+  assert len(before.curves) == len(after.curves)
+  for old, new in zip(before.curves, after.curves, strict=True):
+    assert {row.seeds for row in new.rows} == {2}
+    np.testing.assert_allclose(new.rates, old.rates + 0.5)

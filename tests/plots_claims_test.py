@@ -298,3 +298,29 @@ def test_where_the_least_distortion_is_as_usual_claim_4_says_nothing_of_it():
   ]
   alone = claims.evidence(usual)('digit')
   assert 'least D' not in claim_rules.decoders(lambda _: alone).brief
+
+
+def test_c_by_two_classifiers_is_refused():
+  def change(row):
+    other = row.seed == 1 and row.task == 'digit'
+    return dataclasses.replace(row, classifier='linear') if other else row
+
+  with pytest.raises(UserError, match='linear and mlp 200-200: evaluate all'):
+    evidence(change)('digit')
+  evidence(change)('alphabet')
+
+
+def test_without_multi_beta_models_most_claims_are_not_measured():
+  tasks = claims.evidence([row for row in ROWS if not row.beta_trained])
+  lines = claims.claims_table(tasks).splitlines()[2:]
+  # Claim 2 is of any training.
+  assert [n for n, x in enumerate(lines, 1) if 'not measured' not in x] == [2]
+
+
+def test_what_is_unusual_in_a_training_is_named():
+  [row, *_] = [row for row in ROWS if row.method == 'vae']
+  assert row.unusual == []
+  odd = dataclasses.replace(
+    row, architecture='paper', latent_size=8.0, augmentation='affine'
+  )
+  assert odd.unusual == ['paper size', '8 dimensions', 'affine augmentation']

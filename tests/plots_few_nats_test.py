@@ -94,14 +94,14 @@ def test_a_method_without_distortion_has_one_line(text):
 
 
 def test_trainings_with_few_nats_are_listed_with_errors(text):
-  [line] = cells(text, 'local autoregressive, vampprior, 2 seeds')
+  [line] = cells(text, 'local autoregressive, vampprior, β = 1, 2 seeds')
   assert line == [
     '–',
     '8.500 ± 0.100',
     '80.000 ± 0.000',
     '0.210 ± 0.010',
   ]
-  assert not cells(text, 'local autoregressive, vampprior |')
+  assert not cells(text, 'local autoregressive, vampprior, β = 1 |')
   assert all('12.0' not in line for line in text)
 
 

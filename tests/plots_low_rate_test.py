@@ -5,7 +5,7 @@ import plots_table
 import pytest
 from matplotlib.collections import PolyCollection
 
-from plots import figures, table
+from plots import figures, label_distortion, table
 from plots.representatives import note, representatives
 
 DATASET = 'binarized_mnist'
@@ -127,3 +127,41 @@ def test_without_other_decoders_they_are_drawn_everywhere(tmp_path, made):
   only = first(made, 'deconvolutional') | {'decoder': 'local_autoregressive'}
   rows = read(tmp_path, [only])
   assert representatives(rows) == rows and not note(rows)
+
+
+@pytest.mark.parametrize(
+  'change', [{'architecture': 'paper'}, {'latent_size': 8}]
+)
+def test_trainings_of_another_size_do_not_represent_a_family(
+  tmp_path, made, change
+):
+  long = [
+    row | {'epochs': 90.0} if row.get('beta_trained') else row for row in made
+  ]
+  other = first(made, 'deconvolutional', epochs=100.0, **change)
+  other |= {'run': 'other_seed0'}
+  alone = other | {'epochs': 90.0, 'beta_trained': '', 'run': 'alone_seed0'}
+  rows = representatives(read(tmp_path, [*long, other, alone]))
+  assert not {'other_seed0', 'alone_seed0'} & {row.run for row in rows}
+
+
+def test_grey_images_have_a_family_and_a_panel_of_their_own(tmp_path, made):
+  columns = (*plots_table.COLUMNS, 'augmentation')
+  vaes = [row | {'dataset': 'tfds:mnist'} for row in made if row.get('decoder')]
+  grey = [
+    row | {'binarization': 'none', 'run': f'grey_{row["run"]}', 'epochs': 99.0}
+    for row in vaes
+  ]
+  path = plots_table.write(tmp_path / 'x.csv', [*vaes, *grey], columns)
+  rows = representatives(table.read(path))
+  assert len(rows) == len(vaes) + len(grey)
+  titles = {panel.title for panel in label_distortion.make_panels(rows)}
+  assert titles == {'tfds:mnist digit', 'tfds:mnist, grey digit'}
+
+
+def test_augmented_trainings_alone_give_no_such_figure(tmp_path, made):
+  columns = (*plots_table.COLUMNS, 'augmentation')
+  changes = {'decoder': 'deconvolutional_invariant', 'run': 'x_seed0'}
+  special = first(made, 'deconvolutional', rate=5.0, augmentation='affine')
+  path = plots_table.write(tmp_path / 'x.csv', [special | changes], columns)
+  assert 'low_rate' not in dict(figures.figures(table.read(path)))

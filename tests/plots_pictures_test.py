@@ -1,5 +1,6 @@
 """Pictures of models: choosing runs, drawing them, and refusals."""
 
+import pathlib
 import shutil
 
 import numpy as np
@@ -192,3 +193,21 @@ def test_names_are_moved_apart_and_no_further():
   assert np.abs(moved - places).max() < 1.5
   far = np.array([[0.0, 0.0], [2.0, 0.0]])
   np.testing.assert_array_equal(picture_figures.apart(far, 1.0), far)
+
+
+def test_pictures_are_of_the_usual_training_and_of_one_seed():
+  configs = [
+    Config(encoder='iaf'),
+    Config(),
+    Config(seed=1),
+    Config(architecture='paper'),
+    Config(augmentation='affine'),
+  ]
+  points = [
+    pictures.Rated(Run(pathlib.Path(str(n))), config, 1.0, 5.0)
+    for n, config in enumerate(configs)
+  ]
+  assert pictures.usual(points) == points[1:2]
+  [note] = pictures.notes(points)
+  assert note.startswith('left out: 4 runs of other encoders')
+  assert pictures.usual(points[:1]) == points[:1]

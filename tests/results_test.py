@@ -125,3 +125,9 @@ def test_few_labels_and_critics_are_printed():
     'NWJ: at most',
   ]
   assert tables.critics_table([{'run': 'a', 'beta': 1.0}]) == ''
+
+
+def test_a_column_of_another_version_is_named(tmp_path):
+  put(tmp_path, 'a', row(run='a', surprise=1))
+  with pytest.raises(UserError, match='surprise is of another version'):
+    tables.gather(tmp_path)

@@ -112,6 +112,9 @@ def read(path: Path) -> list[dict]:
       missing = set(COLUMNS) - set(row)
       if missing:
         raise KeyError(f'no {sorted(missing)[0]}')
+      unknown = set(row) - set(COLUMNS)
+      if unknown:
+        raise KeyError(f'{sorted(unknown)[0]} is of another version')
   except (ValueError, KeyError, TypeError) as error:
     raise UserError(
       f'{path} is damaged ({error}); make it again with '
