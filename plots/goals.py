@@ -22,6 +22,7 @@ from plots.seeds import Mean, averaged, cell
 from plots.table import Row
 from vae_info import cli
 from vae_info.config import SEED
+from vae_info.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -83,23 +84,24 @@ def of_mean(
 def lines(rows: Sequence[Row]) -> list[str]:
   """The table, as Markdown.
 
+  Where the table of results lacks a family or a baseline, a line says so.
+
   Raises:
-    UserError: The table of results lacks a family of MNIST, or its baselines.
+    UserError: It has no digits of MNIST, or a row is damaged.
   """
   digits = Evidence(rows, 'digit')
-  goals = [
-    *_claims(digits),
-    *_totals(digits),
-    _without_rate(digits),
-    _apart(rows),
-    _seeds(digits),
-    _impossible(rows),
-  ]
-  head = ['| | goal | reached | met |', '|---|---|---|---|']
-  return [*head, *map(str, goals)]
+  result = ['| | goal | reached | met |', '|---|---|---|---|']
+  for part in (_claims, _totals, _without_rate, _apart, _seeds, _impossible):
+    try:
+      result += map(str, part(digits, rows))
+    except UserError as error:
+      name = (part.__doc__ or '').partition('.')[0]
+      result.append(f'| {name} | – | {error} | not measured |')
+  return result
 
 
-def _claims(digits) -> Iterator[Goal]:
+def _claims(digits, _) -> Iterator[Goal]:
+  """C of claims 1 and 2."""
   losses = digits.losses(DECONV, KEPT_RATE)
   gap = min(losses, key=lambda loss: loss.value).minus(digits.supervised)
   what = f'C at {KEPT_RATE:g} nats, deconvolutional, best marginal'
@@ -109,7 +111,8 @@ def _claims(digits) -> Iterator[Goal]:
   yield of_mean(what, ONCE_LOSS, loss, f' ({name})')
 
 
-def _totals(digits) -> Iterator[Goal]:
+def _totals(digits, _) -> Iterator[Goal]:
+  """D + R at β = 1, deconvolutional."""
   for marginal, name in MARGINALS.items():
     usual = digits.family(DECONV, marginal)
     totals = [
@@ -128,7 +131,7 @@ def _totals(digits) -> Iterator[Goal]:
     yield of_mean(what, TOTALS[marginal], least, more)
 
 
-def _without_rate(digits) -> Goal:
+def _without_rate(digits, _) -> Iterator[Goal]:
   """D + R of an autoregressive decoder whose code has nearly no rate."""
   totals = [
     total
@@ -139,10 +142,11 @@ def _without_rate(digits) -> Goal:
   ]
   best = min(totals, key=lambda total: total.value, default=None)
   what = f'D + R where R is at most {NO_RATE}, autoregressive'
-  return of_mean(what, TOTAL_WITHOUT_RATE, best)
+  yield of_mean(what, TOTAL_WITHOUT_RATE, best)
 
 
-def _apart(rows) -> Goal:
+def _apart(_, rows) -> Iterator[Goal]:
+  """D + βR of curves and of trainings at one β."""
   # R and D do not depend on the task.
   mnist = [
     row
@@ -159,7 +163,7 @@ def _apart(rows) -> Goal:
   if worst is not None and best is not None and best < worst:
     text += f'; {best:.2f} % by the best curve of each family'
   what = 'D + βR of a curve above that of as long a training at one β'
-  return Goal(what, APART, worst, text, unit=' %')
+  yield Goal(what, APART, worst, text, unit=' %')
 
 
 def _worst(rows) -> tuple[int, float | None]:
@@ -187,13 +191,14 @@ def _worst(rows) -> tuple[int, float | None]:
   return len(alone), max(worst, default=None)
 
 
-def _seeds(digits) -> Goal:
+def _seeds(digits, _) -> Iterator[Goal]:
+  """The seeds of each family."""
   count = min(
     len(digits.family(decoder, marginal).curves)
     for decoder in (DECONV, AUTO)
     for marginal in MARGINALS
   )
-  return Goal('seeds of each family', SEEDS, count, str(count), least=True)
+  yield Goal('seeds of each family', SEEDS, count, str(count), least=True)
 
 
 def impossible(rows: Sequence[Row]) -> list[str]:
@@ -234,9 +239,10 @@ def _pairs(row) -> Iterator[tuple[Mean, Mean, str]]:
     yield total, Mean(LEAST_TOTAL, 0.0), name
 
 
-def _impossible(rows) -> Goal:
+def _impossible(_, rows) -> Iterator[Goal]:
+  """Contradictions in the whole table."""
   count = len(impossible(rows))
-  return Goal(
+  yield Goal(
     'contradictions in the whole table: a lower bound above an upper one, C '
     f'below a floor, D + R of MNIST below {LEAST_TOTAL:g}, each by more than '
     f'{ERRORS:g} standard errors',
