@@ -4,8 +4,8 @@
 
 The goals were set before the runs of `--sweep=figures`. A family is represented
 as in the claims; see `evidence`. D and R at beta = 1 are interpolated in log
-beta; if another training of the family has a lower sum, it counts. D + R
-without rate is that of any autoregressive training.
+beta; if another training of the family has a lower sum, it counts, at whatever
+size. D + R without rate is that of any autoregressive training.
 """
 
 import dataclasses
@@ -117,15 +117,17 @@ def _totals(digits, _) -> Iterator[Goal]:
     usual = digits.family(DECONV, marginal)
     totals = [
       (total, family)
-      for family in digits.usual(DECONV, marginal)
-      if (total := family.objective(1.0))
+      for family in digits.trained(DECONV, marginal)
+      if family.first.encoder == usual.first.encoder
+      and (total := family.objective(1.0))
     ]
     least, best = min(
       totals, key=lambda one: one[0].value, default=(None, usual)
     )
     more = ''
     if best is not usual:
-      more = f' after {best.epochs:g} epochs; '
+      how = [f' after {best.epochs:g} epochs', *best.first.unusual]
+      more = f'{", ".join(how)}; '
       more += f'{cell(usual.objective(1.0))} after {usual.epochs:g}'
     what = f'D + R at β = 1, deconvolutional, {name}'
     yield of_mean(what, TOTALS[marginal], least, more)
