@@ -107,7 +107,7 @@ def test_every_combination_reaches_the_table(
 def test_the_papers_networks_and_the_other_flags(tmp_path, digits, decoder):
   """Trains with all options at once that no other test uses."""
   flags = ('--architecture=paper', '--precision=bfloat16', '--seed=3')
-  flags += ('--lr_schedule=paper', '--kl_annealing_epochs=0.1')
+  flags += ('--lr_schedule=paper', '--kl_annealing_epochs=0.02')
   flags += ('--strategy=mirrored', f'--decoder={decoder}')
   train_here(tmp_path, digits, *flags)
   runs = f'--runs_dir={tmp_path}'
