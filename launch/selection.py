@@ -30,8 +30,6 @@ TRAIN_FLAGS = (
   'checkpoint_minutes',
 )
 
-VALUED = ('strategy', 'tpu', 'steps_per_call', 'checkpoint_minutes')
-
 
 def choose(name: str, extra: Sequence[str], filter_text: str) -> list[Entry]:
   """The entries of a sweep that pass the filter, with the user's flags.
@@ -126,10 +124,10 @@ def config_flags(extra: Sequence[str]) -> dict:
       raise UserError(f'--{name} is not for train alone: write it before --')
     if name in fields and value is not None:
       flags[name] = _parse(fields[name], value)
-    elif name in fields or (name in VALUED and value is None):
-      raise UserError(f'--{name} needs a value: --{name}=VALUE')
-    elif name not in TRAIN_FLAGS:
+    elif name not in fields and name not in TRAIN_FLAGS:
       raise UserError(f'train has no flag --{name}=VALUE for a sweep to set')
+    elif value is None and not name.endswith('jit_compile'):
+      raise UserError(f'--{name} needs a value: --{name}=VALUE')
   return flags
 
 

@@ -4,9 +4,9 @@
 
 It has the decoders and marginals of MNIST that were trained in several ways:
 for other times, annealed otherwise, at another size, or with another encoder.
-Its numbers are C less that of the best supervised network, at 8,
-17 and 20 nats, and D + beta R at two betas. They are interpolated along the
-curve of each seed; see `evidence`.
+Its numbers are C less that of the best supervised network, at 8, 17 and 20
+nats, and D + beta R at two betas. They are interpolated along the curve of each
+seed; see `evidence`.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from absl import app, flags
 
 from plots import table
 from plots.claim_rules import EQUAL_RATE, KEPT_RATE
-from plots.evidence import AUTO, COMPACT, DECONV, MARGINALS, Evidence, Family
+from plots.evidence import AUTO, DECONV, MARGINALS, Evidence, Family
 from plots.seeds import Mean, cell
 from plots.table import Row
 from vae_info import cli
@@ -67,9 +67,7 @@ def _line(family: Family, supervised: Mean) -> str:
   cells = [
     row.decoder,
     MARGINALS[row.marginal],
-    row.encoder
-    if row.architecture == COMPACT
-    else f'{row.encoder}, {row.architecture} size',
+    ', '.join([row.encoder, *row.unusual]),
     f'{family.epochs:g}',
     f'{family.annealing:g}',
     row.beta_trained,

@@ -23,9 +23,9 @@ def preference(row: Row, seeds: int) -> tuple:
   """The larger, the better a configuration represents its family.
 
   The compact size comes first, then codes of the default size, then images as
-  they are. Then counts the default
-  annealing: for half of the epochs with an autoregressive decoder, and none
-  with others. Then the most seeds count, and last the longest training.
+  they are. Then counts the default annealing: for half of the epochs with an
+  autoregressive decoder, and none with others. Then the most seeds count, and
+  last the longest training.
 
   Args:
     row: Any row of the configuration.
@@ -97,13 +97,13 @@ def of_paper(rows: Sequence[Row]) -> list[Row]:
   ]
 
 
-def kind(row):
+def kind(row: Row) -> tuple:
   """What a training at one beta must share with a curve to be drawn beside it.
 
   The encoder, decoder and marginal are the family's.
   """
-  images = row.architecture, row.latent_size, row.augmentation
-  return row.epochs, row.annealing, *images
+  networks = row.architecture, row.latent_size, row.augmentation
+  return row.epochs, row.annealing, *networks
 
 
 def _ranged(row):

@@ -139,13 +139,14 @@ class Row:
   @property
   def unusual(self) -> list[str]:
     """What is not as usual in a training, besides its family, as texts."""
-    size, code = self.architecture, self.latent_size
-    texts = {
-      f'{size} size': size not in ('', Config.architecture),
-      f'{code:g} dimensions' if code else '': code != Config.latent_size,
-      f'{self.augmentation} augmentation': bool(self.augmentation),
-    }
-    return [text for text, unusual in texts.items() if text and unusual]
+    texts = []
+    if self.architecture not in ('', Config.architecture):
+      texts.append(f'{self.architecture} size')
+    if self.latent_size not in (None, Config.latent_size):
+      texts.append(f'{self.latent_size:g} dimensions')
+    if self.augmentation:
+      texts.append(f'{self.augmentation} augmentation')
+    return texts
 
   def number(self, name: str) -> float:
     """A column that is a number; `rows_of_methods` must have checked it."""
