@@ -24,7 +24,7 @@ from vae_info import cli
 
 FLAGS = flags.FLAGS
 
-RATES = (8.0, EQUAL_RATE, KEPT_RATE)  # Nats.
+RATES = (8.5, EQUAL_RATE, KEPT_RATE)  # Nats.
 LOW_BETA = 0.6  # The lowest that all curves have.
 HEAD = (
   '| decoder | marginal | encoder | epochs | annealing | β | seeds | '

@@ -1,6 +1,6 @@
 """Compares multi-beta models with those trained at one beta, in Markdown.
 
-    python -m plots.compare [--results=plots/results.csv]
+    python -m plots.compare [--results=results.csv]
 
 Each run at one beta is compared with the multi-beta models that have the same
 data, networks, task, epochs and seed. D + beta R is compared at the same beta:

@@ -1,6 +1,6 @@
 """Writes an interactive page of the results: one file that works offline.
 
-    python -m plots.explore --results=plots/results.csv --output=explore.html
+    python -m plots.explore --results=results.csv --output=explore.html
 
 Point at a result to see its numbers. Drag, or click a run, to highlight it in
 both panels. Needs `pip install -e '.[explore]'`.

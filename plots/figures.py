@@ -2,7 +2,7 @@
 
     python -m plots.figures
 
-By default it reads plots/results.csv and writes to plots/figures.
+By default it reads the table of this repository, and writes to plots/figures.
 """
 
 import pathlib

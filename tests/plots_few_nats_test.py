@@ -66,7 +66,8 @@ def text(tmp_path_factory):
     *clustered('pca_water_filled', 0, distortion=False),
     trained(0, 8.4),
     trained(1, 8.6),
-    trained(0, 12.0) | {'run': 'many_nats_seed0'},
+    trained(0, 12.0) | {'run': 'other', 'decoder': 'autoregressive'},
+    trained(0, 13.0) | {'run': 'many_nats_seed0', 'beta': 2.0},
   ]
   return printed(tmp_path_factory.mktemp('table'), made)
 
@@ -103,6 +104,9 @@ def test_trainings_with_few_nats_are_listed_with_errors(text):
   ]
   assert not cells(text, 'local autoregressive, vampprior, β = 1 |')
   assert all('12.0' not in line for line in text)
+  # Trainings for low rates are listed whatever rate they reached.
+  [line] = cells(text, 'local autoregressive, vampprior, β = 2')
+  assert line[1].startswith('13.000')
 
 
 def test_each_way_to_cluster_is_a_curve(tmp_path):

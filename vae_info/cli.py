@@ -3,6 +3,7 @@
 import functools
 import logging as standard_logging
 import os
+import pathlib
 import signal
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from absl import flags, logging
 from vae_info.config import CLASSIFIERS
 from vae_info.errors import Stopped, UserError
 
+REPOSITORY = pathlib.Path(__file__).parents[1]
 # So that `--help` of a command lists the flags that it defines through here.
 flags.disclaim_key_flags()
 
@@ -29,7 +31,9 @@ def define_runs_dir() -> None:
 def define_results() -> None:
   """Defines `--results`, for commands that read a table of results."""
   flags.DEFINE_string(
-    'results', 'plots/results.csv', 'Table of results to read.'
+    'results',
+    str(REPOSITORY / 'plots' / 'results.csv'),
+    "Table of results to read. The default is this repository's.",
   )
 
 
