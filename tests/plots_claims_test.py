@@ -300,6 +300,27 @@ def test_where_the_least_distortion_is_as_usual_claim_4_says_nothing_of_it():
   assert 'least D' not in claim_rules.decoders(lambda _: alone).brief
 
 
+def test_claim_7_also_has_the_share_of_what_was_missing():
+  best = evidence()('digit').supervised
+
+  def change(row):
+    more = {'gaussian': 0.4, 'vampprior': 0.1}.get(row.marginal)
+    if row.method != 'vae' or more is None:
+      return row
+    loss, error = best.value + more, 0.02
+    return dataclasses.replace(
+      row, label_distortion=loss, label_distortion_stderr=error
+    )
+
+  first = claims.evidence([change(row) for row in ROWS if not row.seed])
+  text = claim_rules.marginals(lambda _: first('digit')).here
+  # (G - V) / (G - S), and its derivatives by G, V and S.
+  terms = 0.25 * 0.02, 0.02, 0.75 * first('digit').supervised.stderr
+  error = 100 / 0.4 * math.hypot(*terms)
+  share = f'digits 75 ± {error:.0f}†'
+  assert text.partition('Of what')[2].count(share) == 2
+
+
 def test_c_by_two_classifiers_is_refused():
   def change(row):
     other = row.seed == 1 and row.task == 'digit'
