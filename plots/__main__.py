@@ -14,8 +14,7 @@ from vae_info import cli
 
 def main(argv):
   cli.no_arguments(argv)
-  print(pages.printed('python -m plots.figures'), end='')
-  pages.fill()
+  pages.remake()
 
 
 if __name__ == '__main__':

@@ -8,16 +8,19 @@ These marks enclose a table in a page, and name its command:
 A test compares the pages with the commands.
 """
 
+import os
 import pathlib
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from vae_info.errors import UserError
 
 ROOT = pathlib.Path(__file__).parents[1]
+FIGURES = 'python -m plots.figures'
 FOLDERS = ('vae_info', 'launch', 'plots', 'tests')
 BLOCK = re.compile(
   r'(<!-- begin: (python -m (?:plots|launch)\.[^\n]*?) -->\n)'
@@ -61,11 +64,22 @@ def printed(command: str) -> str:
   return process.stdout
 
 
-def fill() -> None:
-  """Fills in the tables of all pages; raises `UserError` as `printed`."""
-  for page in pages():
-    old = page.read_text()
-    new = filled(old, printed)
-    if new != old:
+def remake() -> None:
+  """Draws all figures and fills in the tables of all pages.
+
+  Each command is a process, as many at once as there are CPUs.
+
+  Raises:
+    UserError: A command ends with an error. No page is written then.
+  """
+  old = {page: page.read_text() for page in pages()}
+  tables = [block[2] for text in old.values() for block in BLOCK.finditer(text)]
+  commands = [FIGURES, *tables]  # The longest comes first.
+  with ThreadPoolExecutor(os.cpu_count()) as pool:
+    outputs = dict(zip(commands, pool.map(printed, commands), strict=True))
+  print(outputs[FIGURES], end='')
+  for page, text in old.items():
+    new = filled(text, outputs.__getitem__)
+    if new != text:
       page.write_text(new)
       print(f'wrote {page.relative_to(ROOT)}')

@@ -84,3 +84,21 @@ def test_what_is_not_in_a_block_is_left_alone():
 def test_a_command_that_fails_is_an_error():
   with pytest.raises(UserError, match='compare --results=none.csv failed: err'):
     pages.printed('python -m plots.compare --results=none.csv')
+
+
+def test_remaking_draws_the_figures_and_fills_in_every_page(
+  tmp_path, monkeypatch, capsys
+):
+  text = '<!-- begin: python -m plots.{} -->\nold\n<!-- end -->\n'
+  for name in 'ab':
+    (tmp_path / f'{name}.md').write_text(text.format(name))
+  monkeypatch.setattr(pages, 'ROOT', tmp_path)
+  monkeypatch.setattr(pages, 'pages', lambda: [*tmp_path.glob('*.md')])
+  monkeypatch.setattr(pages, 'printed', lambda command: f'of {command}\n')
+  pages.remake()
+  for name in 'ab':
+    new = text.format(name).replace('old', f'of python -m plots.{name}')
+    assert (tmp_path / f'{name}.md').read_text() == new
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0] == 'of python -m plots.figures'
+  assert sorted(lines[1:]) == ['wrote a.md', 'wrote b.md']
