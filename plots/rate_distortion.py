@@ -83,7 +83,7 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
     figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)', 2
   )
   lines = [
-    Line2D([], [], label='D + R = H(X), best known', **FRONTIER),
+    Line2D([], [], label='D + R = H(X)', **FRONTIER),
     Patch(label='D + R < H(X)', **label_distortion.FLOOR),
   ]
   style.key(figure, lines, 'right', 'Bound')
