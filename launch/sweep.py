@@ -1,6 +1,7 @@
-"""Trains and evaluates every run of a sweep.
+"""Trains and evaluates every run of a sweep, or of several.
 
     python -m launch.sweep --sweep=mnist
+    python -m launch.sweep --sweep=figure1_mnist,baselines
     python -m launch.sweep --sweep=mnist --filter='decoder=deconvolutional'
     python -m launch.sweep --sweep=mnist -- --epochs=2
 
@@ -24,8 +25,11 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
   """Defines every flag of this command."""
-  flags.DEFINE_string(
-    'sweep', None, f'The sweep to run: {", ".join(sweeps.SWEEPS)}.'
+  flags.DEFINE_list(
+    'sweep',
+    None,
+    'The sweep to run, or several, separated by commas, one after the other: '
+    f'{", ".join(sweeps.SWEEPS)}.',
   )
   flags.DEFINE_string(
     'filter',
@@ -83,19 +87,28 @@ def _define_resources():
 
 def main(argv: list[str]) -> None:
   cli.quiet_tensorflow()
-  if FLAGS.sweep is None:
+  if not FLAGS.sweep:
     raise UserError(f'--sweep is one of {", ".join(sweeps.SWEEPS)}; none given')
-  entries = selection.choose(FLAGS.sweep, argv[1:], FLAGS.filter)
+  # Checks all of them before the first one begins.
+  chosen = {
+    name: selection.choose(name, argv[1:], FLAGS.filter) for name in FLAGS.sweep
+  }
   extra = selection.handed_on(argv[1:])
   values: dict[str, Any] = {
     field.name: FLAGS[field.name].value for field in dataclasses.fields(Options)
   }
   options = Options(**values)
   if options.engine == 'print':
+    each = {run.name: run for entries in chosen.values() for run in entries}
     driver.print_commands(
-      driver.make_job(entry, extra, options) for entry in entries
+      driver.make_job(entry, extra, options) for entry in each.values()
     )
-  elif not driver.sweep(entries, extra, options):
+    return
+  done = True
+  for name, entries in chosen.items():
+    print(f'sweep {name}: ', end='', flush=True)
+    done &= driver.sweep(entries, extra, options)
+  if not done:
     sys.exit(1)
 
 

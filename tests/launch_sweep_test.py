@@ -7,6 +7,7 @@ import collections
 import dataclasses
 import os
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -324,6 +325,7 @@ def test_train_has_the_flags_that_are_handed_on():
   [
     ('', '--sweep is one of smoke, readme, mnist'),
     ('--sweep=foo', "unknown sweep 'foo'; expected one of smoke"),
+    ('--sweep=smoke,foo', "unknown sweep 'foo'; expected one of smoke"),
     ('--sweep=mnist --filter=bete<1', "no run has 'bete'; expected one of"),
     ('--sweep=mnist --filter=beta<one', "'one' in 'beta<one' is not a number"),
     ('--sweep=mnist --filter=beta', "'beta' is not a condition such as"),
@@ -386,6 +388,19 @@ def test_print_writes_commands_and_skips_what_is_finished(tmp_path):
   again = command('launch.sweep', *flags).communicate()[0].splitlines()
   assert 'vae_info.train' not in again[0]
   assert len(again) == len(families)
+
+
+def test_several_sweeps_follow_each_other_and_a_run_of_two_comes_once(tmp_path):
+  flags = f'--runs_dir={tmp_path}', '--engine=print'
+  words = '--sweep=readme,mnist_row,curves', *flags
+  lines = command('launch.sweep', *words).communicate()[0].splitlines()
+  runs = [
+    run.name
+    for name in ('readme', 'mnist_row', 'curves')
+    for run in sweeps.SWEEPS[name]
+  ]
+  printed = [re.search(r'--run=\S*/(\S+)', line)[1] for line in lines]
+  assert printed == [*dict.fromkeys(runs)]
 
 
 # The engines, on stubs.

@@ -111,11 +111,11 @@ SKY = record(
 
 
 def check_command(text):
-  """Checks that `launch.sweep` accepts the flags of a command line."""
+  """The sweeps of a command line, if `launch.sweep` accepts its flags."""
   code = (
     'import sys; from absl import flags; from launch import sweep; '
     'sweep.define_flags(); flags.FLAGS(sys.argv); '
-    'assert len(flags.FLAGS(sys.argv)) == 1; print(flags.FLAGS.sweep)'
+    'assert len(flags.FLAGS(sys.argv)) == 1; print(*flags.FLAGS.sweep)'
   )
   words = shlex.split(text.replace('\\\n', ' '))
   start = words.index('launch.sweep') + 1
@@ -200,7 +200,8 @@ def test_commands_of_the_readme_are_ones_that_the_sweep_takes():
   for line in commands:
     words = shlex.split(line)
     cut = words.index('--') if '--' in words else len(words)
-    name = check_command(shlex.join(words[:cut]))
+    names = check_command(shlex.join(words[:cut])).split()
     filters = [word for word in words[:cut] if word.startswith('--filter=')]
     chosen = filters[0].removeprefix('--filter=') if filters else ''
-    assert selection.choose(name, words[cut + 1 :], chosen)
+    for name in names:
+      assert selection.choose(name, words[cut + 1 :], chosen)

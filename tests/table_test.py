@@ -14,17 +14,10 @@ from launch import sweeps
 from plots import goals, table
 
 TABLE = pathlib.Path(__file__).parents[1] / 'plots' / 'results.csv'
-NAMES = (
-  'readme',
-  'curves',
-  'omniglot_curves',
-  'baselines',
-  'low_rate',
-  'low_rate_clusters',
-  'attributes',
-  'flows',
-  'figures',
-)
+# The sweeps of the command that makes the table, as its page names them.
+PAGE = (TABLE.parent / 'README.md').read_text()
+[SWEEPS] = re.findall(r'launch\.sweep .*--sweep=(\S+,\S+)', PAGE)
+NAMES = SWEEPS.split(',')
 
 
 @pytest.fixture(scope='module')
