@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from plots import baseline_lines, flow_lines, label_distortion, style
+from plots import baseline_lines, flow_lines, label_distortion, pairs, style
 from plots.evidence import DECONV
 from plots.panels import Panel
 from plots.table import column
@@ -43,8 +43,7 @@ def flows(panels: Sequence[Panel]) -> Figure:
   Args:
     panels: From `with_flows`.
   """
-  figure = Figure((style.WIDTH, 1.3 + 2.0 * len(panels)), layout='constrained')
-  grid = figure.subplots(len(panels), 2, sharex=True, squeeze=False)
+  figure, grid = pairs.make(panels, LARGEST)
   shown = []
   for (left, right), panel in zip(grid, panels, strict=True):
     vaes = [row for row in panel.of('vae') if row.decoder == DECONV]
@@ -57,14 +56,6 @@ def flows(panels: Sequence[Panel]) -> Figure:
     left.set_ylim(0, 1.06 * panel.label_entropy)
     values = column([*vaes, *panel.of('flow')], 'distortion')
     right.set_ylim(0.9 * min(values), 1.05 * max(values))
-    left.set_ylabel('label distortion C (nats)')
-    right.set_ylabel('distortion D (nats)')
-    style.title(left, panel.title, left is grid[0, 0])
-  for axes in grid[0]:
-    style.bits_above(axes)
-  for axes in grid[-1]:
-    axes.set_xlim(0, LARGEST)
-    axes.set_xlabel('rate R (nats)')
   style.key(figure, style.run_key(shown), 'left', 'β-VAEs (decoder, marginal)')
   rows = [row for panel in panels for row in panel.rows]
   lines = [

@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from plots import baseline_lines, label_distortion, style
+from plots import baseline_lines, label_distortion, pairs, style
 from plots.panels import Panel
 from plots.table import INVARIANT, Row, column
 from vae_info import references
@@ -72,8 +72,7 @@ def low_rate(panels: Sequence[Panel]) -> Figure:
   Args:
     panels: From `with_low_rates`.
   """
-  figure = Figure((style.WIDTH, 1.3 + 2.0 * len(panels)), layout='constrained')
-  grid = figure.subplots(len(panels), 2, sharex=True, squeeze=False)
+  figure, grid = pairs.make(panels, LARGEST)
   shown = []
   for (left, right), panel in zip(grid, panels, strict=True):
     vaes = [r for r in panel.of('vae') if r.number('rate') <= LARGEST]
@@ -84,14 +83,6 @@ def low_rate(panels: Sequence[Panel]) -> Figure:
     floor = references.hard_floor(corner, panel.label_entropy)
     left.fill_between(corner, floor, **label_distortion.FLOOR)
     left.set_ylim(_lowest(panel, vaes), 1.06 * panel.label_entropy)
-    left.set_ylabel('label distortion C (nats)')
-    right.set_ylabel('distortion D (nats)')
-    style.title(left, panel.title, left is grid[0, 0])
-  for axes in grid[0]:
-    style.bits_above(axes)
-  for axes in grid[-1]:
-    axes.set_xlim(0, LARGEST)
-    axes.set_xlabel('rate R (nats)')
   style.key(figure, style.run_key(shown), 'left', 'β-VAEs (decoder, marginal)')
   lines: list[Artist] = [*baseline_lines.key(shown)]
   lines.append(
