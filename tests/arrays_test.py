@@ -55,6 +55,18 @@ def test_a_known_channel_is_enclosed():
   assert arrays.evaluate(make(), 'mine', FAST) == [row]
 
 
+def test_the_first_images_of_a_split_have_all_classes_even_of_sorted_arrays():
+  given = make()
+  order = np.argsort(given['labels'], kind='stable')
+  checked = arrays.check({name: given[name][order] for name in given})
+  for number, name in enumerate(arrays.SPLITS):
+    part = checked.part(name)
+    np.testing.assert_array_equal(
+      np.sort(part), np.flatnonzero(checked.split == number)
+    )
+    assert {*checked.labels['label'][part[:20]]} == {0, 1}
+
+
 def test_codes_alone_have_c_and_no_density():
   given = make()
   codes = {'codes': given['means'], 'split': given['split']}

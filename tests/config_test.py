@@ -89,6 +89,18 @@ def test_every_attribute_is_in_the_name():
   assert len(names) == 1 + len(dataclasses.fields(Config))
 
 
+def test_other_annealing_gives_another_name():
+  # Five epochs are the default of ten, and of no other number.
+  names = {Config(decoder='autoregressive', epochs=20).run_name}
+  for length in ({'epochs': 20}, {'steps': 3000}):
+    for annealed in (0, 5, 7):
+      config = Config(
+        decoder='autoregressive', kl_annealing_epochs=annealed, **length
+      )
+      names.add(config.run_name)
+  assert len(names) == 1 + 3 + 3
+
+
 def test_names_do_not_change():
   name = 'static_mnist_conv_deconvolutional_gaussian_compact_beta1_seed0'
   assert Config().run_name == name

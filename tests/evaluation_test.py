@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 import json
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import datasets, evaluation
+from vae_info import datasets, evaluate, evaluation, objectives
 from vae_info.config import Config
 from vae_info.errors import UserError
 from vae_info.evaluation import (
@@ -70,6 +71,21 @@ def test_the_batch_size_changes_nothing(tiny, images, encoder, marginal):
   assert whole[0].shape == whole[1].shape == (len(images),)
   for size in (1_000, 20, 7):
     np.testing.assert_allclose(values(size), whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('marginal', ['gaussian', 'vampprior'])
+def test_the_rate_of_a_flow_is_that_of_its_densities(tiny, images, marginal):
+  model = build(tiny, encoder='iaf', marginal=marginal)
+  codes = Codes.of(model, images, num_samples=1)
+  rates, distortions = estimates.rates_and_distortions(codes, images)
+  drawn = estimates.make_draw(model, codes.parameters, 0, 'evaluation codes')(0)
+  expected = objectives.rate_and_distortion(
+    model,
+    tf.cast(images, tf.float32),
+    model.encoder.distribution(codes.parameters),
+    drawn,
+  )
+  np.testing.assert_allclose([rates, distortions], expected, rtol=1e-4)
 
 
 def test_rate_agrees_with_the_closed_form(tiny, images):
@@ -257,6 +273,13 @@ def test_bounds_are_in_the_rows_and_beside_them(
     evaluation.run(run, again)
     assert [d['beta'] for d in run.details] == [1.0, 0.5]
     assert run.rows == rows
+
+
+def test_details_of_other_rows_are_not_shown():
+  details = [{'beta': 1.0, 'task': 'a'}, {'beta': 2.0, 'task': 'a'}]
+  run = types.SimpleNamespace(name='mine', details=details)
+  rows = [{'beta': 2.0, 'task': 'a'}, {'beta': 1.0, 'task': 'b'}]
+  assert evaluate._details_of(rows, run) == [details[1] | {'run': 'mine'}]
 
 
 def test_a_range_of_betas_becomes_a_row_for_each(make_run):

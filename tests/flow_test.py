@@ -6,10 +6,13 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info import randomness
-from vae_info.baselines import flow_codes
+from vae_info.baselines import flow_codes, flow_training
+from vae_info.baselines.config import BaselineConfig
+from vae_info.errors import UserError
 from vae_info.networks import flow, layers, maps
 
 tfb = tfp.bijectors
+tfd = tfp.distributions
 
 SIGMA = 0.3
 SHAPE = (6, 6, 1)
@@ -111,13 +114,49 @@ def test_the_mixture_makes_a_noisy_pixel_normal():
   np.testing.assert_allclose(quantiles, expected, atol=0.02)
 
 
+def identity_terms(
+  made: flow.Flow,
+  images: tf.Tensor,
+  values: tf.Tensor,
+  noises: np.ndarray,
+  sigma: float,
+  seed: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """R_v and D_v of one code of each image, nats, `[B]` each.
+
+  With D_v = -log p(v|z') + log q(v|x), their sum is -log p(v) + log q(v|x) for
+  any noise. D_v alone bounds nothing: it counts the noise of v as rate.
+
+  Args:
+    made: f. The basis is the identity.
+    images: float32 `[B, H, W, C]` of 0 and 1.
+    values: v, of the same shape.
+    noises: s of each dimension of f(v), `[L]`, above 0.
+    sigma: Standard deviation of the noise of v.
+    seed: Determines epsilon.
+  """
+  codes = made.bijector.forward(values)
+  scale = tf.cast(noises, tf.float32)
+  shrink = tf.sqrt(1.0 - scale**2)
+  encoding = tfd.Independent(tfd.Normal(shrink * codes, scale), 1)
+  noisy = encoding.sample(seed=seed)
+  normal = tfd.Independent(tfd.Normal(tf.zeros_like(codes), 1.0), 1)
+  posterior = tfd.Independent(tfd.Normal(shrink * noisy, scale), 1)
+  change = made.bijector.forward_log_det_jacobian(values, event_ndims=3)
+  of_values = posterior.log_prob(codes) + change
+  return (
+    encoding.log_prob(noisy) - normal.log_prob(noisy),
+    flow.noise_log_prob(values, images, sigma) - of_values,
+  )
+
+
 @pytest.mark.parametrize('kind', STAGES)
 @pytest.mark.parametrize('level', [0.05, 0.5, 1.0])
 def test_rate_and_distortion_of_v_add_up_to_the_likelihood(kind, level):
   made, values, images = small_flow(kind), some_values(20), some_images(20)
   noises = np.full(36, level)
   noises[::2] = 1.0  # Dropped.
-  rates, distortions = flow_codes.identity_terms(
+  rates, distortions = identity_terms(
     made, tf.constant(images), values, noises, SIGMA, tf.constant([5, 6])
   )
   expected = flow.noise_log_prob(values, images, SIGMA) - made.log_prob(values)
@@ -135,10 +174,18 @@ def test_of_a_constant_image_d_v_is_minus_r_v():
       [tfb.Reshape([16], [4, 4, 1]), tfb.Scale(1 / SIGMA), tfb.Shift(1.0)]
     )
   )
-  rates, distortions = flow_codes.identity_terms(
+  rates, distortions = identity_terms(
     whitening, zero, values, np.full(16, 0.5), SIGMA, tf.constant([2, 3])
   )
   np.testing.assert_allclose(distortions, -rates, atol=1e-3)
+
+
+def test_images_that_are_not_square_are_refused():
+  config = BaselineConfig(
+    dataset='tfds:some', task='label', baseline='flow', seed=0
+  )
+  with pytest.raises(UserError, match='square images, found 8 x 12'):
+    flow_training.make(config, (8, 12, 1))
 
 
 def types_of_flow(bijector):

@@ -64,6 +64,17 @@ class Encoder(tf.Module):
     return self.distribution(self.parameters(images))
 
 
+class LongEncoder(Encoder):
+  """Codes of other than `latent_size` dimensions."""
+
+  def __init__(self, config, image_shape, make):
+    super().__init__(config, image_shape, make)
+    self.size += 1
+
+  def distribution(self, parameters):
+    return tfd.Independent(super().distribution(parameters), 1)
+
+
 @pytest.mark.parametrize(
   'flags, message',
   [
@@ -79,6 +90,10 @@ class Encoder(tf.Module):
     (
       {'encoder': f'{__name__}:Encoder'},
       r'batch \[2, 3\], event \[\] .* expected batch \[2\], event \[3\]',
+    ),
+    (
+      {'encoder': f'{__name__}:LongEncoder'},
+      r'encoder .* event \[4\] .* expected batch \[2\], event \[3\]',
     ),
   ],
 )

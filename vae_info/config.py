@@ -330,13 +330,13 @@ class Config:
     parts += [self.architecture, f'beta{beta}', f'seed{self.seed}']
     default = Config(architecture=self.architecture, decoder=self.decoder)
     for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      if field.name in FAMILY or value == getattr(default, field.name):
+      value, usual = getattr(self, field.name), getattr(default, field.name)
+      if field.name == 'kl_annealing_epochs':
+        usual = self._annealing()  # It depends on the epochs.
+      if field.name in FAMILY or value == usual:
         continue
       if field.name == 'epochs' and self.steps is not None:
         continue  # The steps determine it.
-      if field.name == 'kl_annealing_epochs' and value == self._annealing():
-        continue
       if isinstance(value, float):
         value = f'{value:.12g}'  # 8 and 8.0 give the same name.
       parts.append(f'{field.name}={value}')

@@ -139,9 +139,11 @@ def main(argv):
       # Among many runs, --betas is only for the multi-beta models.
       meant = FLAGS.run is not None or run.config.beta_range
       betas = chosen.betas if meant else None
-      rows += evaluation.run(run, dataclasses.replace(chosen, betas=betas))
+      new = evaluation.run(run, dataclasses.replace(chosen, betas=betas))
+      rows += new
       sizes[run.name] = math.prod(run.facts['train_images'][1:])
-      details += [detail | {'run': run.name} for detail in run.details]
+      if chosen.split == 'test':  # Those that are kept are of test images.
+        details += _details_of(new, run)
     except UserError as error:  # Go on with the other runs.
       print(f'error: {error}', file=sys.stderr)
       status = error.status
@@ -149,6 +151,16 @@ def main(argv):
     _show(rows, details, sizes, chosen.split)
   if status:
     sys.exit(status)
+
+
+def _details_of(rows, run) -> list[dict]:
+  """What a run keeps beside some of its rows, with its name."""
+  places = {(row['beta'], row['task']) for row in rows}
+  return [
+    detail | {'run': run.name}
+    for detail in run.details
+    if (detail['beta'], detail['task']) in places
+  ]
 
 
 def _say_there_are_none(finished) -> None:

@@ -38,8 +38,8 @@ def distortion(images: tf.Tensor, likelihood: tfd.Distribution) -> tf.Tensor:
   """-log d(x|z), nats, shape `[..., B]` ([1], eq. 2).
 
   Args:
-    images: `[B, H, W, 1]` in {0, 1}.
-    likelihood: d(x|z), batch `[..., B]`, event `[H, W, 1]`.
+    images: `[B, H, W, C]`, 0 and 1, or 0 to 255.
+    likelihood: d(x|z), batch `[..., B]`, event `[H, W, C]`.
   """
   return -likelihood.log_prob(images)
 
@@ -61,25 +61,20 @@ def rate_and_distortion(
   images: tf.Tensor,
   encoding: tfd.Distribution,
   codes: tf.Tensor,
-  draw: tf.Tensor | int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """Rates and distortions of images, for codes that were drawn.
 
   Args:
     model: Has `decoder(codes)` and `marginal()`.
-    images: `[B, H, W, 1]` in {0, 1}.
+    images: `[B, H, W, C]`, 0 and 1, or 0 to 255.
     encoding: p(z|x) of the images, batch `[B]`, event `[L]`.
     codes: `[..., B, L]`, the very tensor that `encoding` sampled: a flow then
       finds their inverse in its cache.
-    draw: If given, the index of one of S draws, for codes `[S, B, L]`. Only
-      this draw is decoded.
 
   Returns:
-    (rates, distortions), nats, `[..., B]` each; `[B]` each if `draw` is given.
+    (rates, distortions), nats, `[..., B]` each.
   """
   rates = rate(codes, encoding, model.marginal())
-  if draw is not None:
-    rates, codes = rates[draw], codes[draw]
   return rates, distortion(images, model.decoder(codes))
 
 

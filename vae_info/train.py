@@ -115,6 +115,7 @@ def main(argv):
   cli.quiet_tensorflow()
   config, run = config_from_flags(FLAGS)
   if run.finished:
+    run.check(config)
     print(f'{run} is finished; next: python -m vae_info.evaluate --run={run}')
     return
   print(f'run directory: {run}')

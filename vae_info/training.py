@@ -22,7 +22,12 @@ from vae_info.early_stopping import Best
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
 from vae_info.multiplier import Multiplier
-from vae_info.networks import conditioning, enumeration, model as models
+from vae_info.networks import (
+  conditioning,
+  enumeration,
+  model as models,
+  protocols,
+)
 from vae_info.networks.categorical import CategoricalEncoder
 from vae_info.runs import Run, provenance
 from vae_info.runs.interruption import Signals
@@ -137,7 +142,7 @@ def make_multiplier(config: Config) -> Multiplier | None:
 
 
 def _pixels(config: Config, dataset: Dataset) -> np.ndarray:
-  """Training images to keep on the device, uint8 `[N, H, W, 1]`.
+  """Training images to keep on the device, uint8 `[N, H, W, C]`.
 
   They are intensities if each step draws its pixels from them.
   """
@@ -249,8 +254,8 @@ def make_steps(
     config: What to train, and how.
     model: Made by `model.build` in the strategy's scope.
     optimizer: Made by `loop.make_optimizer` in the strategy's scope.
-    images: The training split on the device, uint8 `[N, H, W, 1]`: 0 and 1, or
-      intensities 0 to 255 if the config's binarization is dynamic.
+    images: The training split on the device, uint8 `[N, H, W, C]`: 0 and 1,
+      or 0 to 255 if the config's binarization is dynamic or none.
     execution: The strategy, and whether XLA compiles the step.
     multiplier: Of a config with a target rate; made by `make_multiplier` in
       the strategy's scope.
@@ -300,7 +305,8 @@ def make_replica_step(
     rate and distortion, nats.
   """
   replicas = execution.strategy.num_replicas_in_sync
-  shards = execution.shards_of(config.batch_size, model.betas_in_a_batch)
+  betas = model.betas_in_a_batch if config.beta_range else None
+  shards = execution.shards_of(config.batch_size, betas)
   forward = _make_forward(config, model, images, replicas * shards)
   schedule = Schedule.of(config, images.shape[0])
 
@@ -350,8 +356,8 @@ def make_validation(
   Args:
     config: What is trained; an annealing of beta does not count here.
     model: Made by `model.build`.
-    images: uint8 `[N, H, W, 1]`, 0 and 1. Of the last batch only what is
-      whole counts.
+    images: uint8 `[N, H, W, C]`. Of the last batch only what is whole
+      counts.
 
   Returns:
     A function that returns nats per image, weighted in a multi-beta model.
@@ -425,18 +431,20 @@ def _make_forward(
       distinct = model.betas_in_a_batch or config.batch_size
       networks = model.for_batch(log_betas, max(1, distinct // shares))
     # 2. Codes; if they are classes, sums over all of them replace draws.
-    encoding = networks.encoder(seen)
+    parameters = networks.encoder.parameters(seen)
+    encoding = networks.encoder.distribution(parameters)
     if isinstance(encoding, tfd.OneHotCategorical):
       rates_and_distortions = _summed(networks, batch, encoding, classes)
       return *rates_and_distortions, tf.exp(log_betas)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
-    codes, draw = encoding.sample(shares, seed=seed), share
-    if not isinstance(encoding, tfd.TransformedDistribution):
-      # A flow needs all draws: it has the inverse of that very tensor alone.
-      codes, draw = codes[share], None
+    encoder, flow = protocols.before_flow(networks.encoder)
+    draws = encoder.distribution(parameters).sample(shares, seed=seed)
+    codes = draws[share]
+    if flow is not None:
+      codes = flow.forward(codes)  # It keeps the inverse of this very tensor.
     # 3. Rate and distortion of each image.
     rates, distortions = objectives.rate_and_distortion(
-      networks, batch, encoding, codes, draw
+      networks, batch, encoding, codes
     )
     return rates, distortions, tf.exp(log_betas)
 

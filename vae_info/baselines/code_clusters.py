@@ -15,6 +15,7 @@ from vae_info.baselines import kmeans, parts
 from vae_info.baselines.job import Job
 from vae_info.errors import UserError
 from vae_info.evaluation import estimates
+from vae_info.networks.protocols import before_flow
 from vae_info.runs import Run
 
 NEIGHBOURS = 10  # Of each code, in the graph.
@@ -85,12 +86,13 @@ def _training(job):
 
 
 def _means(job, run):
-  """Split -> the means of p(z|x), float32 `[N, L]`."""
+  """Split -> the means of p(z|x) before any flow, float32 `[N, L]`."""
   model = run.model()
+  encoder, _ = before_flow(model.encoder)
   means = {}
   for name in kmeans.SPLITS:
     parameters = estimates.encode(model, getattr(job.dataset, name).images)
-    means[name] = model.encoder.distribution(parameters).mean().numpy()
+    means[name] = encoder.distribution(parameters).mean().numpy()
   return means
 
 

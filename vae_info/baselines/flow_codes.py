@@ -198,39 +198,3 @@ def make_draw(
     return tf.concat([seen(one, noises, key), *given], axis=-1)
 
   return draw
-
-
-def identity_terms(
-  flow: flows.Flow,
-  images: tf.Tensor,
-  values: tf.Tensor,
-  noises: np.ndarray,
-  sigma: float,
-  seed: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor]:
-  """R_v and D_v of one code of each image, nats, `[B]` each.
-
-  With D_v = -log p(v|z') + log q(v|x), their sum is -log p(v) + log q(v|x) for
-  any noise. D_v alone bounds nothing: it counts the noise of v as rate.
-
-  Args:
-    flow: f. The basis is the identity.
-    images: float32 `[B, H, W, C]` of 0 and 1.
-    values: v, of the same shape.
-    noises: s of each dimension of f(v), `[L]`, above 0.
-    sigma: Standard deviation of the noise of v.
-    seed: Determines epsilon.
-  """
-  codes = flow.bijector.forward(values)
-  scale = tf.cast(noises, tf.float32)
-  shrink = tf.sqrt(1.0 - scale**2)
-  encoding = tfd.Independent(tfd.Normal(shrink * codes, scale), 1)
-  noisy = encoding.sample(seed=seed)
-  normal = tfd.Independent(tfd.Normal(tf.zeros_like(codes), 1.0), 1)
-  posterior = tfd.Independent(tfd.Normal(shrink * noisy, scale), 1)
-  change = flow.bijector.forward_log_det_jacobian(values, event_ndims=3)
-  of_values = posterior.log_prob(codes) + change
-  return (
-    encoding.log_prob(noisy) - normal.log_prob(noisy),
-    flows.noise_log_prob(values, images, sigma) - of_values,
-  )

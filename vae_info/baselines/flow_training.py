@@ -21,6 +21,7 @@ import tensorflow_probability as tfp
 from vae_info import loop, randomness
 from vae_info.baselines.config import BaselineConfig
 from vae_info.baselines.job import Job
+from vae_info.errors import UserError
 from vae_info.evaluation import estimates
 from vae_info.evaluation.estimates import Estimate
 from vae_info.networks import flow as flows, layers
@@ -40,8 +41,15 @@ def make(
   image_shape: tuple[int, int, int],
   dtype: str = 'float32',
 ) -> flows.Flow:
-  """An untrained flow, whose weights follow from the seed."""
-  stages = flows.plan(config.coupling, image_shape[0])
+  """An untrained flow, whose weights follow from the seed.
+
+  Raises:
+    UserError: Images are not square.
+  """
+  height, width, _ = image_shape
+  if height != width:
+    raise UserError(f'a flow needs square images, found {height} x {width}')
+  stages = flows.plan(config.coupling, height)
   rng = randomness.generator(config.seed, 'flow weights')
   return flows.Flow(
     stages, config.coupling, SIGMA, image_shape, layers.Make(rng), dtype

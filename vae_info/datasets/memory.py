@@ -73,7 +73,7 @@ def shuffle(array: np.ndarray, order: np.ndarray) -> None:
 
 
 def as_tensor(array: np.ndarray):
-  """A tensor in the array's own memory; None if it is not made by `empty`.
+  """A tensor in the array's own memory; None if it is not aligned like `empty`.
 
   The array must not change any more.
   """

@@ -200,13 +200,13 @@ class _Plan:
       )
     if channels:
       _check_channels(name, depth, np.dtype(feature.np_dtype))
-      if not fits:
-        size = f'{height} x {width}' if known else 'several sizes'
-        what = 'the central squares of images' if square else 'images'
-        notes.append(
-          f'{what} of {size} are resized to {shape[0]} x {shape[1]}, since '
-          f'height and width must be multiples of {MULTIPLE}'
-        )
+    if not fits:
+      size = f'{height} x {width}' if known else 'several sizes'
+      what = 'the central squares of images' if square else 'images'
+      notes.append(
+        f'{what} of {size} are resized to {shape[0]} x {shape[1]}, since '
+        f'height and width must be multiples of {MULTIPLE}'
+      )
     note = '; '.join(notes)
     return cls(shape, channels, square, f'tfds:{name}: {note}' if note else '')
 

@@ -61,8 +61,13 @@ class Arrays:
   seed: int = 0
 
   def part(self, name: str) -> np.ndarray:
-    """Indices of the images of a split."""
-    return np.flatnonzero(self.split == SPLITS.index(name))
+    """Indices of the images of a split, in random order.
+
+    Some steps use the first ones alone, and arrays may be sorted by label.
+    """
+    rows = np.flatnonzero(self.split == SPLITS.index(name))
+    rng = randomness.generator(self.seed, f'order of {name} images')
+    return rng.permutation(rows)
 
   def draw(self, epoch: int, some: np.ndarray | None = None) -> tf.Tensor:
     """Codes of training images: new ones for each epoch, if p(z|x) is known.

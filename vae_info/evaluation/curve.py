@@ -61,7 +61,7 @@ def encode(
 
   Args:
     points: Points of one run.
-    images: uint8 `[N, H, W, 1]`.
+    images: uint8 `[N, H, W, C]`.
 
   Returns:
     The encoder's parameters by beta, float32 `[N, P]` each.

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from vae_info import objectives, randomness, references
 from vae_info.datasets import memory
-from vae_info.networks.protocols import Classifier, Networks
+from vae_info.networks.protocols import Classifier, Networks, before_flow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,12 +100,39 @@ def encode_at_each(
   return results
 
 
+def rates_of_base(
+  model: Networks, base: tf.Tensor, parameters: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Codes and their rates, from draws of p(z|x) before any flow.
+
+  The inverse of a flow, which may take L passes, is not needed then.
+
+  Args:
+    model: The networks at one beta.
+    base: The draws, `[B, L]`.
+    parameters: The encoder's parameters, `[B, P]`.
+
+  Returns:
+    The codes, `[B, L]`; ln of the density of `base` that m(z) gives, nats,
+    `[B]`; and ln p(z|x) / m(z), nats, `[B]`.
+  """
+  encoder, flow = before_flow(model.encoder)
+  codes, change = base, 0.0
+  if flow is not None:
+    codes = flow.forward(base)
+    change = flow.forward_log_det_jacobian(base, 1)
+  log_marginals = model.marginal().log_prob(codes) + change
+  log_probs = encoder.distribution(parameters).log_prob(base)
+  return codes, log_marginals, log_probs - log_marginals
+
+
 def make_draw(
   model: Networks,
   parameters: np.ndarray,
   seed: int,
   purpose: str,
   given: Sequence[np.ndarray] = (),
+  base: bool = False,
 ) -> Callable[[tf.Tensor | int], tf.Tensor]:
   """Makes a function that draws codes `[N, L]`, other ones for each number.
 
@@ -116,14 +143,16 @@ def make_draw(
     purpose: What the codes are for.
     given: Further inputs of a classifier, float32 `[N, G]` each. They are
       appended to the codes.
+    base: Whether the codes are those before any flow.
   """
+  encoder = before_flow(model.encoder)[0] if base else model.encoder
   shared = memory.as_tensor(parameters)
   parameters = tf.constant(parameters) if shared is None else shared
   given = [*map(tf.constant, given)]
 
   @tf.function(autograph=False)
   def draw(step):
-    encoding = model.encoder.distribution(parameters)
+    encoding = encoder.distribution(parameters)
     codes = encoding.sample(seed=randomness.stateless_seed(seed, purpose, step))
     return tf.concat([codes, *given], axis=-1)
 
@@ -157,12 +186,15 @@ class Codes:
     batch_size: int = 500,
     seed: int = 0,
   ) -> 'Codes':
-    """Encodes images, uint8 `[N, H, W, 1]`, and returns their codes."""
+    """Encodes images, uint8 `[N, H, W, C]`, and returns their codes."""
     parameters = encode(model, images, batch_size)
     return cls(model, parameters, num_samples, batch_size, seed)
 
   def mean(
-    self, function: Callable[..., tf.Tensor], *arrays: np.ndarray
+    self,
+    function: Callable[..., tf.Tensor],
+    *arrays: np.ndarray,
+    base: bool = False,
   ) -> np.ndarray:
     """Values of a function for each image, averaged over its codes.
 
@@ -170,11 +202,14 @@ class Codes:
       function: Maps a batch of codes, `[B, L]`, and a batch of each array to K
         values of each image, `[B, K]`.
       *arrays: `[N, ...]` each.
+      base: Whether the function takes the codes before any flow.
 
     Returns:
       Float64 `[K, N]`.
     """
-    draw = make_draw(self.model, self.parameters, self.seed, 'evaluation codes')
+    draw = make_draw(
+      self.model, self.parameters, self.seed, 'evaluation codes', base=base
+    )
     values = np.stack(
       [
         map_batches(function, self.batch_size, draw(sample), *arrays)
@@ -191,18 +226,18 @@ def rates_and_distortions(
 
   Args:
     codes: The codes of the images.
-    images: uint8 `[N, H, W, 1]` in {0, 1}.
+    images: uint8 `[N, H, W, C]`, 0 to `levels` - 1.
   """
   model = codes.model
 
   @tf.function(autograph=False)
-  def both(codes, parameters, images):
-    encoding = model.encoder.distribution(parameters)
+  def both(base, parameters, images):
+    codes, _, rates = rates_of_base(model, base, parameters)
     images = tf.cast(images, tf.float32)
-    values = objectives.rate_and_distortion(model, images, encoding, codes)
-    return tf.stack(values, axis=-1)
+    losses = objectives.distortion(images, model.decoder(codes))
+    return tf.stack([rates, losses], axis=-1)
 
-  rates, distortions = codes.mean(both, codes.parameters, images)
+  rates, distortions = codes.mean(both, codes.parameters, images, base=True)
   return rates, distortions
 
 

@@ -21,7 +21,7 @@ from vae_info.evaluation.information import Bound
 from vae_info.evaluation.least import Labelled, Least, Pair
 from vae_info.evaluation.pairwise import Gaussians
 from vae_info.evaluation.stored import Fitted
-from vae_info.networks.protocols import FlowEncoder, Networks
+from vae_info.networks.protocols import FlowEncoder, Networks, before_flow
 
 tfd = tfp.distributions
 
@@ -65,20 +65,13 @@ def encode(
     seed: Determines the draws, together with `purpose`.
     purpose: What the codes are for.
   """
-  encoder, flow = model.encoder, None
-  if isinstance(encoder, FlowEncoder):
-    encoder, flow = encoder.base, encoder.flow()
+  encoder, _ = before_flow(model.encoder)
   whole = encoder.distribution(tf.constant(parameters))
   base = whole.sample(seed=randomness.stateless_seed(seed, purpose, 0))
 
   @tf.function(autograph=False)
   def push(base, parameters):
-    codes, change = base, 0.0
-    if flow is not None:
-      codes = flow.forward(base)
-      change = flow.forward_log_det_jacobian(base, 1)
-    marginals = model.marginal().log_prob(codes) + change
-    rates = encoder.distribution(parameters).log_prob(base) - marginals
+    codes, marginals, rates = estimates.rates_of_base(model, base, parameters)
     return tf.concat([codes, marginals[:, None], rates[:, None]], axis=1)
 
   values = estimates.map_batches(push, 500, base, parameters)

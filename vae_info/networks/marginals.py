@@ -34,7 +34,7 @@ from vae_info.networks.encoders import (
   autoregressive_flow,
   make_mades,
 )
-from vae_info.networks.protocols import Encoder, FlowEncoder
+from vae_info.networks.protocols import Encoder, before_flow
 
 tfb = tfp.bijectors
 tfd = tfp.distributions
@@ -146,9 +146,7 @@ class VampPrior(tf.Module):
     # All components share the encoder's flow, so it is taken out of the
     # mixture. Then it is inverted once instead of once for each component. For
     # a code that was drawn through it, its cache has the inverse.
-    encoder, flow = self.encoder, None
-    if isinstance(encoder, FlowEncoder):
-      encoder, flow = encoder.base, encoder.flow()
+    encoder, flow = before_flow(self.encoder)
     images = self.pseudo_inputs()
     parameters = conditioning.for_each_beta(
       encoder, lambda encoder: encoder.parameters(images)

@@ -178,16 +178,9 @@ def check_shapes(config: Config, model: Model, images: np.ndarray) -> None:
   beta_range = config.beta_range
   networks = model.at(beta_range.low) if beta_range else model
   some = tf.cast(images[:2], 'float32')
-  encoding, marginal = networks.encoder(some), networks.marginal()
-  decoding = networks.decoder(encoding.sample(seed=(0, 0)))
-  batch, event = some.shape[:1], encoding.event_shape
-  if event.rank != 1:
-    event = tf.TensorShape([config.latent_size])
-  for kind, name, found, wanted in (
-    ('encoder', config.encoder, encoding, (batch, event)),
-    ('marginal', config.marginal, marginal, (tf.TensorShape([]), event)),
-    ('decoder', config.decoder, decoding, (batch, some.shape[1:])),
-  ):
+  batch, event = some.shape[:1], tf.TensorShape([config.latent_size])
+
+  def check(kind, found, *wanted):
     shapes = found.batch_shape, found.event_shape
     if shapes != wanted:
       has, should = (
@@ -195,9 +188,16 @@ def check_shapes(config: Config, model: Model, images: np.ndarray) -> None:
         for one, other in (shapes, wanted)
       )
       raise UserError(
-        f'{kind} {name} gives {has} for {len(some)} images; expected {should}. '
-        'tfd.Independent turns dimensions of a batch into those of an event'
+        f'{kind} {getattr(config, kind)} gives {has} for {len(some)} images; '
+        f'expected {should}. tfd.Independent turns dimensions of a batch into '
+        'those of an event'
       )
+
+  encoding = networks.encoder(some)
+  check('encoder', encoding, batch, event)
+  check('marginal', networks.marginal(), tf.TensorShape([]), event)
+  decoding = networks.decoder(encoding.sample(seed=(0, 0)))
+  check('decoder', decoding, batch, some.shape[1:])
 
 
 def _check_modulated(name: str, network: tf.Module) -> None:

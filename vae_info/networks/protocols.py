@@ -41,7 +41,7 @@ class Encoder(Network, Protocol):
   """
 
   def parameters(self, images: tf.Tensor) -> tf.Tensor:
-    """`[B, H, W, C]` in {0, 1} -> float32 `[B, P]`."""
+    """`[B, H, W, C]`, 0 to `levels` - 1 -> float32 `[B, P]`."""
 
   def distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
     """`[B, P]` -> batch `[B]`, event `[L]`."""
@@ -62,6 +62,13 @@ class FlowEncoder(Encoder, Protocol):
 
   def flow(self) -> tfb.Bijector:
     """Event `[L]`. Each call returns the same object, for its cache."""
+
+
+def before_flow(encoder: Encoder) -> tuple[Encoder, tfb.Bijector | None]:
+  """The encoder without its flow, and the flow; None if it has none."""
+  if isinstance(encoder, FlowEncoder):
+    return encoder.base, encoder.flow()
+  return encoder, None
 
 
 class Decoder(Network, Protocol):
