@@ -438,8 +438,8 @@ def _make_forward(
       return *rates_and_distortions, tf.exp(log_betas)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
     encoder, flow = protocols.before_flow(networks.encoder)
-    draws = encoder.distribution(parameters).sample(shares, seed=seed)
-    codes = draws[share]
+    drawn = encoding if flow is None else encoder.distribution(parameters)
+    codes = drawn.sample(shares, seed=seed)[share]
     if flow is not None:
       codes = flow.forward(codes)  # It keeps the inverse of this very tensor.
     # 3. Rate and distortion of each image.
