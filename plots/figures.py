@@ -64,7 +64,8 @@ def figures(rows: Sequence[Row]) -> Iterator[tuple[str, Figure]]:
   refitted = pixels.with_pixels(panels)
   yield 'figure1', label_distortion.label_distortion(panels)
   for panel in filter(_of_mnist, panels):
-    yield 'figure2', magnified.magnified(panel)
+    if magnified.within(panel):
+      yield 'figure2', magnified.magnified(panel)
   yield 'rate_distortion', rate_distortion.rate_distortion(data_panels)
   if preferences:
     yield 'label_preference', label_preference.label_preference(preferences)

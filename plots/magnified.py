@@ -66,16 +66,16 @@ def differences(rows: Sequence[Row], curve: Sequence[Row]) -> list[Row]:
 
 
 def notes(panel: Panel) -> list[str]:
-  """Says in a line that the figure is empty; [] if it is not."""
-  if _within(panel):
+  """Says in a line why the figure is not drawn; [] if it is."""
+  if within(panel):
     return []
   return [
-    f'figure2 is empty: no β-VAE of {panel.title} has C below {TOP:g} nats at '
-    f'a rate of {RATES[0]:g} to {RATES[1]:g} nats'
+    f'figure2 is not drawn: no β-VAE of {panel.title} has C below {TOP:g} nats '
+    f'at a rate of {RATES[0]:g} to {RATES[1]:g} nats'
   ]
 
 
-def _within(panel):
+def within(panel):
   """The results of β-VAEs inside the figure's limits."""
   return [
     row
@@ -152,7 +152,7 @@ def _finish(figure, grid, panel, curve):
   grid[0, 0].set_ylim(0.8 * min(*losses, 0.5 * TOP), TOP)
   grid[2, 0].set_ylim(grid[0, 0].get_ylim())
   grid[1, 0].set_ylim(-GAP, GAP)
-  low = [row.number('distortion') for row in _within(panel)]
+  low = [row.number('distortion') for row in within(panel)]
   for axes in grid[:2].flat:
     axes.set_xlim(RATES)
     axes.set_xlabel('rate R (nats)')

@@ -5,6 +5,7 @@ model better than all published ones might cross the line.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -91,10 +92,19 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
 
 
 def notes(panels: Sequence[Panel]) -> list[str]:
-  """Counts the results beyond the axis of the rate, a line for each panel."""
+  """Counts the results beyond the axes, a line for each panel and axis."""
   lines = []
   for panel in panels:
-    count = sum(rate > LARGEST for rate in column(panel.of('vae'), 'rate'))
+    rows = panel.of('vae')
+    top = _least_sum(panel) + MAGNIFIED
+    sums = column(rows, 'rate_plus_distortion')
+    above = sum(both > top for both in sums)
+    if above:
+      lines.append(
+        f'rate and distortion of {panel.title}: {above} results have D + R '
+        f'above {top:.1f} nats and are not in the lower row'
+      )
+    count = sum(rate > LARGEST for rate in column(rows, 'rate'))
     if count:
       lines.append(
         f'rate and distortion of {panel.title}: {count} results have R above '
@@ -115,11 +125,15 @@ def _draw_plane(axes, panel):
 
 
 def _draw_sum(axes, panel):
-  least = min(column(panel.of('vae'), 'rate_plus_distortion'))
-  known = panel.input_entropy
+  known, least = panel.input_entropy, _least_sum(panel)
   if known is not None:
     axes.axhspan(0, known, **label_distortion.FLOOR)
     axes.axhline(known, label='frontier', **FRONTIER)
-    least = min(least, known)
   style.draw_runs(axes, panel.rows, 'rate', 'rate_plus_distortion')
   axes.set_ylim(least - 2, least + MAGNIFIED)
+
+
+def _least_sum(panel):
+  """The least of D + R and of H(X), as far as it is known; nats."""
+  sums = column(panel.of('vae'), 'rate_plus_distortion')
+  return min(*sums, panel.input_entropy or math.inf)

@@ -38,6 +38,7 @@ def preference(row: Row, seeds: int) -> tuple:
     row.annealing == ('annealed' if row.decoder == AUTO else ''),
     seeds,
     row.epochs or 0,
+    0 if row.epochs else row.step or 0,
   )
 
 
@@ -103,7 +104,12 @@ def kind(row: Row) -> tuple:
   The encoder, decoder and marginal are the family's.
   """
   networks = row.architecture, row.latent_size, row.augmentation
-  return row.epochs, row.annealing, *networks
+  return _length(row), row.annealing, *networks
+
+
+def _length(row):
+  """How long a training was: its epochs, or its steps if they were given."""
+  return (row.epochs, None) if row.epochs else (None, row.step)
 
 
 def _ranged(row):

@@ -29,7 +29,7 @@ def make_config(**flags):
 
 @pytest.mark.parametrize('beta', ['1', '0.5:5'])
 def test_a_training_ends_and_keeps_its_best_weights(
-  tiny, tmp_path, monkeypatch, beta
+  tiny, tmp_path, monkeypatch, capsys, beta
 ):
   values = []
   make = training.make_validation
@@ -50,6 +50,8 @@ def test_a_training_ends_and_keeps_its_best_weights(
   assert len(values) == epochs < 40
   # Two epochs after the best one it ended, and went back to it.
   assert np.argmin(values) == epochs - 3
+  words = f'kept the weights of epoch {epochs - 2}, the best on validation'
+  assert words in capsys.readouterr().err
   again = make(config, run.model(), tiny.validation.images)()
   np.testing.assert_allclose(again, min(values), rtol=1e-6)
 

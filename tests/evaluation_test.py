@@ -205,7 +205,7 @@ def test_validation_images_do_not_replace_the_rows_of_test_images(
 
 
 def test_a_classifier_is_kept_unless_another_is_asked_for(
-  make_run, monkeypatch
+  make_run, monkeypatch, capsys
 ):
   run = make_run()
   [row] = evaluation.run(run, ONE_CODE)
@@ -219,6 +219,10 @@ def test_a_classifier_is_kept_unless_another_is_asked_for(
   monkeypatch.setattr(classifiers, 'fit_together', counted)
   assert evaluation.run(run, Options(num_samples=1, bounds=False)) == [row]
   assert fitted == []
+  # The default has 200 units in two layers and 100 epochs.
+  said = capsys.readouterr().err
+  assert 'the kept classifier of quadrant has hidden 5' in said
+  assert '--classifier_hidden=200,200' in said
   other = dataclasses.replace(ONE_CODE, classifier={**FAST, 'hidden': ()})
   [row] = evaluation.run(run, other)
   assert row['classifier'] == 'linear'

@@ -123,6 +123,16 @@ def test_decoders_for_low_rates_have_their_own_figure(tmp_path, made):
   np.testing.assert_allclose(corners.max(axis=0), 2.3008)
 
 
+@pytest.mark.parametrize('step, stays', [(700.0, True), (70.0, False)])
+def test_trainings_by_steps_stand_beside_curves_of_equal_steps(
+  tmp_path, made, step, stays
+):
+  curve = first(made, 'deconvolutional', epochs='', step=700.0)
+  more = {'run': 'one_beta', 'beta_trained': '', 'step': step}
+  kept = representatives(read(tmp_path, [curve, curve | more]))
+  assert any(row.run == 'one_beta' for row in kept) == stays
+
+
 def test_without_other_decoders_they_are_drawn_everywhere(tmp_path, made):
   only = first(made, 'deconvolutional') | {'decoder': 'local_autoregressive'}
   rows = read(tmp_path, [only])

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from vae_info.errors import UserError
-from vae_info.runs import rows as tables
+from vae_info.runs import rows as tables, unevaluated
 
 
 def put(runs_dir, name, *rows):
@@ -19,6 +19,14 @@ def put(runs_dir, name, *rows):
 
 def row(**values):
   return {**dict.fromkeys(tables.COLUMNS), **values}
+
+
+def test_finished_runs_without_an_evaluation_are_counted(tmp_path):
+  put(tmp_path, 'a', row(run='a', task='one'))
+  for name in ('a', 'b'):
+    (tmp_path / name).mkdir(exist_ok=True)
+    (tmp_path / name / 'finished.json').write_text('{}')
+  assert unevaluated(tmp_path) == 1
 
 
 def test_rows_of_all_runs_are_gathered_and_written(tmp_path):

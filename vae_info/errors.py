@@ -34,4 +34,4 @@ class Stopped(BaseException):
   def __str__(self):
     if self.saved:
       return 'stopped; the state is saved. The same command resumes it.'
-    return 'stopped at once. The same command resumes the last saved state.'
+    return 'stopped at once. The same command resumes what is saved.'

@@ -6,7 +6,7 @@ python -m vae_info.results --runs_dir=runs --output=results.csv
 from absl import app, flags
 
 from vae_info import cli
-from vae_info.runs import rows
+from vae_info.runs import rows, unevaluated
 from vae_info.runs.paths import open_path
 
 FLAGS = flags.FLAGS
@@ -20,9 +20,16 @@ def define_flags() -> None:
 
 def main(argv):
   cli.no_arguments(argv)
-  table = rows.gather(open_path(FLAGS.runs_dir))
+  runs_dir = open_path(FLAGS.runs_dir)
+  table = rows.gather(runs_dir)
   rows.write(table, open_path(FLAGS.output))
   print(f'wrote {FLAGS.output}: {len(table)} rows')
+  lacking = unevaluated(runs_dir)
+  if lacking:
+    print(
+      f'not in it: {lacking} finished without an evaluation; next: python -m '
+      f'vae_info.evaluate --runs_dir={FLAGS.runs_dir}'
+    )
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ In a multi-beta model each image of a step has a beta of its own; see
 import contextlib
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -130,7 +131,45 @@ def _train_to_the_end(
   if best and np.isfinite(best.value.numpy()):  # An epoch counted.
     best.restore(model)
     state.save()
+  for line in _outcome(config, schedule, state.step, best, observer.rate):
+    print(line, file=sys.stderr, flush=True)
   return state, {'beta': multiplier.beta} if multiplier else {}
+
+
+def _outcome(
+  config: Config,
+  schedule: Schedule,
+  step: int,
+  best: Best | None,
+  rate: float | None,
+) -> list[str]:
+  """What early stopping and a target rate came to, a line for each.
+
+  Args:
+    config: What was trained, and how.
+    schedule: Has the steps of an epoch.
+    step: Number of steps taken.
+    best: The state of early stopping, if there is any.
+    rate: Mean rate of the last steps, nats; None if this process took none.
+  """
+  lines = []
+  if best and np.isfinite(best.value.numpy()):
+    since = int(best.epochs_since.numpy())
+    lines.append(
+      f'kept the weights of epoch {step // schedule.per_epoch - since}, the '
+      f'best on validation images: {best.value.numpy():.2f}'
+    )
+  elif best:
+    lines.append(
+      'note: no epoch at full beta ended, so early_stopping had no effect'
+    )
+  target = config.target_rate
+  if target is not None and rate is not None and abs(rate / target - 1) > 0.05:
+    lines.append(
+      f'note: the last steps had R {rate:.2f}, not {target:g}; a longer '
+      'training or another first beta may reach it'
+    )
+  return lines
 
 
 def make_multiplier(config: Config) -> Multiplier | None:
@@ -172,6 +211,7 @@ class _Observer(contextlib.ExitStack):
     )
     self._writer = Writer(run, step, schedule.total)
     self.by_epoch = config.early_stopping > 0
+    self.rate: float | None = None  # Mean of the newest steps, nats.
     self._best = None
 
   def picture(self, model: models.Model, dataset: Dataset) -> None:
@@ -200,6 +240,7 @@ class _Observer(contextlib.ExitStack):
   ) -> None:
     config, images = self._config, len(values['rate']) * self._config.batch_size
     scalars = {name: value.mean() for name, value in values.items()}
+    self.rate = scalars['rate']
     text = f'R {scalars["rate"]:.2f}  D {scalars["distortion"]:.2f}'
     if config.target_rate is not None:
       text += f'  beta {scalars["beta"]:.3g}'

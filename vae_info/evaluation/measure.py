@@ -5,6 +5,7 @@ import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import tqdm
 
 from vae_info import datasets
 from vae_info.config import check_binary
@@ -52,7 +53,9 @@ def measure(run: Run, options: Options) -> list[dict]:
   }
   known = known_pixels(store, codes, options)
   rows, details = [], []
-  for beta, here in codes.items():
+  for beta, here in tqdm.tqdm(
+    codes.items(), 'measuring', unit=' betas', disable=None, leave=False
+  ):
     classifiers = {task: fitted[task][beta] for task in tasks}
     of_beta = {'beta': beta} | (known[beta].columns if known else {})
     new = rows_of_codes(here, split, classifiers, facts | of_beta)

@@ -8,6 +8,7 @@ whose codes it was fitted to.
 import dataclasses
 import functools
 import json
+import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -108,8 +109,24 @@ class Store:
         for name in fixed
       )
     }
+    for note in dict.fromkeys(self._unlike(task, f) for f in good.values()):
+      if note:
+        print(note, file=sys.stderr, flush=True)
     lacking = [point for point in self.points if point.beta not in good]
     return good | self.fit(task, lacking)
+
+  def _unlike(self, task: str, fitted: Fitted) -> str:
+    """Says how a kept classifier differs from a new one; '' if it does not."""
+    kept = dataclasses.asdict(fitted.settings)
+    new = dataclasses.asdict(self.settings)
+    differing = [name for name in kept if kept[name] != new[name]]
+    if not differing:
+      return ''
+    has = ', '.join(f'{name} {_flag(kept[name])}' for name in differing)
+    anew = ' '.join(
+      f'--classifier_{name}={_flag(new[name])}' for name in differing
+    )
+    return f'note: the kept classifier of {task} has {has}; {anew} fits it anew'
 
   def fit(self, task: str, points: Sequence[Point]) -> dict[float, Fitted]:
     """Fits a task's classifiers at some points together, and stores them.
@@ -172,6 +189,11 @@ class Store:
   def parameters(self) -> dict[float, np.ndarray]:
     """The encoder's parameters by beta, `[N, P]` each, shared by all tasks."""
     return curve.encode(self.points, self.dataset.train.images)
+
+
+def _flag(value):
+  """A setting as on the command line."""
+  return ','.join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def save(folder: Path, fitted: Fitted, facts: Mapping[str, Any]) -> None:

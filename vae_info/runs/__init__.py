@@ -1,3 +1,7 @@
 """Run directories: their content, and which process may write there."""
 
-from vae_info.runs.directory import Run as Run, finished_runs as finished_runs
+from vae_info.runs.directory import (
+  Run as Run,
+  finished_runs as finished_runs,
+  unevaluated as unevaluated,
+)

@@ -316,6 +316,15 @@ def finished_runs(runs_dir: Path) -> list[Run]:
   return [Run(path) for path in paths]
 
 
+def unevaluated(runs_dir: Path) -> int:
+  """How many finished trainings in a folder have no evaluation."""
+  finished, evaluated = (
+    {path.parent for path in runs_dir.glob(f'*/{name}')}
+    for name in (FINISHED, rows.EVALUATION)
+  )
+  return len(finished - evaluated)
+
+
 def read_json(path: Path) -> dict:
   """Reads a JSON object; {} if the file is missing or damaged."""
   try:
