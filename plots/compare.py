@@ -86,8 +86,13 @@ def main(argv):
   rows = table.choose(
     table.read(pathlib.Path(FLAGS.results)), FLAGS.datasets, FLAGS.classifier
   )
-  print(HEAD)
   compared = list(comparisons(table.rows_of_methods(rows, METHODS)))
+  if not compared:
+    print(
+      f'*{FLAGS.results} has no training at one β beside a multi-beta model.*'
+    )
+    return
+  print(HEAD)
   for comparison in compared:
     print(line(comparison))
   print()

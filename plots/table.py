@@ -255,9 +255,15 @@ def _number(name: str, text: str) -> tuple[float | None, str]:
   return value, ''
 
 
+def default_datasets(rows: Iterable[Row]) -> list[str]:
+  """The paper's data sets that the table has; if it has none, all it has."""
+  there = {row.dataset for row in rows}
+  return [name for name in DATASETS if name in there] or sorted(there)
+
+
 def choose(
   rows: Sequence[Row],
-  datasets: Sequence[str] = DATASETS,
+  datasets: Sequence[str] | None = None,
   classifier: str | None = None,
 ) -> list[Row]:
   """The rows of some data sets, with C by one classifier.
@@ -266,12 +272,14 @@ def choose(
 
   Args:
     rows: The table.
-    datasets: Names of data sets.
+    datasets: Names of data sets; None for `default_datasets`.
     classifier: Name of the classifier; None stands for any.
 
   Raises:
     UserError: The table has no row of these data sets.
   """
+  if datasets is None:
+    datasets = default_datasets(rows)
   of_datasets = [row for row in rows if row.dataset in datasets]
   if not of_datasets:
     there = ', '.join(sorted({row.dataset for row in rows}))

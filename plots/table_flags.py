@@ -16,9 +16,10 @@ def define_table_flags() -> None:
   cli.define_results()
   flags.DEFINE_list(
     'datasets',
-    list(table.DATASETS),
+    None,
     'Use only these data sets: names as in the table, separated by commas. A '
-    'panel cannot show two.',
+    f'panel cannot show two. The default is {", ".join(table.DATASETS)}, or '
+    'all if the table has neither.',
   )
   flags.DEFINE_string(
     'classifier',

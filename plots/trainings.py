@@ -47,17 +47,20 @@ def line(row: Row) -> str:
 def main(argv):
   cli.no_arguments(argv)
   rows = table.read(pathlib.Path(FLAGS.results))
+  datasets = FLAGS.datasets
+  if datasets is None:
+    datasets = table.default_datasets(rows)
   rows = [
     row
     for row in rows
-    if row.dataset in FLAGS.datasets
+    if row.dataset in datasets
     and not row.beta_trained
     and FLAGS.classifier in (None, row.classifier)
   ]
   alone = table.rows_of_methods(rows, METHODS)
   if not alone:
     print(
-      f'*{FLAGS.results} has no training of {" or ".join(FLAGS.datasets)} at '
+      f'*{FLAGS.results} has no training of {" or ".join(datasets)} at '
       'one β yet.*'
     )
     return

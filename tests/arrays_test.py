@@ -141,6 +141,14 @@ def test_critics_bound_a_known_channel_and_need_its_density(quick_critics):
     arrays.critics_of(codes)
 
 
+def test_a_task_of_several_can_be_chosen():
+  given = dict.fromkeys(('codes', 'labels', 'labels_style', 'split'), [])
+  assert [*arrays.of_task(given, 'label')] == ['codes', 'labels', 'split']
+  assert [*arrays.of_task(given, 'style')] == ['codes', 'labels_style', 'split']
+  with pytest.raises(UserError, match='the file has label, style'):
+    arrays.of_task(given, 'size')
+
+
 def test_a_file_that_is_none_is_refused(tmp_path):
   with pytest.raises(UserError, match='does not exist'):
     arrays.read(str(tmp_path / 'none.npz'))

@@ -56,7 +56,8 @@ def tiny_config(baseline, **options):
 def test_every_option_has_a_default_where_it_is_used():
   assert OPTIONS.keys() == methods.METHODS.keys()
   for baseline, options in OPTIONS.items():
-    config = BaselineConfig('omniglot', 'alphabet', baseline)
+    required = {'codes_of': 'run'} if baseline == 'clusters' else {}
+    config = BaselineConfig('omniglot', 'alphabet', baseline, **required)
     for name in {name for names in OPTIONS.values() for name in names}:
       assert (getattr(config, name) is not None) == (name in options)
   simple = BaselineConfig('static_mnist', 'digit', 'supervised_simple')
@@ -452,10 +453,12 @@ def test_a_finished_directory_of_something_else_is_refused(tmp_path):
     (['--baseline=pca', '--depth=3'], 'pca has no option depth'),
     (['--baseline=pca', '--pca_sizes=3,x'], 'pca_sizes must be numbers'),
     (['--baseline=pca', '--search'], 'pca has nothing to search'),
-    (['--run=somewhere'], '--run needs --task and one --baseline'),
-    (['--dataset=foo'], "unknown dataset 'foo'"),
+    ([], '--baseline is needed: one of random_dense, '),
+    (['--baseline=clusters'], '--codes_of is needed'),
+    (['--baseline=all', '--run=x'], '--run needs --task and one --baseline'),
+    (['--baseline=all', '--dataset=foo'], "unknown dataset 'foo'"),
     (['--classifier=foo'], 'should be one of <linear|mlp|mlp_large>'),
-    (['--task=letter', '--runs_dir={}'], "unknown task 'letter'"),
+    (['--baseline=pca', '--task=letter', '--runs_dir={}'], 'unknown task'),
   ],
 )
 def test_mistakes_get_one_clear_line(tmp_path, flags, message):

@@ -75,12 +75,13 @@ def test_with_a_target_rate_beta_is_the_one_that_gave_it(tiny, tmp_path):
 
 def test_clusters_need_a_training_and_are_not_among_all():
   assert 'clusters' not in ALL
+  with pytest.raises(UserError, match='--codes_of is needed'):
+    make('')
 
 
 @pytest.mark.parametrize(
   'flags, options, message',
   [
-    ({}, {'codes_of': ''}, '--codes_of is needed'),
     ({}, {'codes_of': 'nothing'}, 'nothing'),
     ({'beta': '1:2'}, {}, 'range of betas'),
     ({'dataset': 'sprites'}, {}, 'has dataset sprites, not static_mnist'),

@@ -439,8 +439,10 @@ def test_other_data_sets_are_drawn_when_chosen(tmp_path):
   [panel] = label_distortion.make_panels(rows)
   assert {row.dataset for row in panel.rows} == {'static_mnist'}
   assert len(dict(figures.figures(rows))) == 4
+  # They are the default if the paper's are not in the table.
+  assert table.choose(rows) == rows
   with pytest.raises(UserError) as error:
-    table.choose(rows)
+    table.choose(rows, table.DATASETS)
   assert str(error.value) == (
     'the table has no row of binarized_mnist or omniglot, but of static_mnist; '
     'choose with --datasets'

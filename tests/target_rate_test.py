@@ -123,7 +123,7 @@ def test_rows_have_the_beta_that_was_found_and_the_target(tiny, tmp_path):
   [
     {'target_rate': 6.0},
     {'target_rate': 25.0, 'marginal': 'mixture', 'steps': 2500},
-    {'target_rate': 6.0, 'decoder': 'autoregressive', 'steps': 600},
+    {'target_rate': 6.0, 'decoder': 'autoregressive', 'steps': 1000},
   ],
 )
 def test_the_rate_of_validation_images_hits_the_target(tmp_path, flags):

@@ -294,6 +294,13 @@ def test_annealing_ends_before_the_last_step(tiny, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+def test_a_misspelt_network_leaves_no_run_directory(tiny, tmp_path):
+  with pytest.raises(UserError, match='Nothing'):
+    config = Config(marginal='json:Nothing', batch_size=16)
+    train(config, tiny, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
 def train(config, dataset, folder, **execution):
   training.train(config, dataset, Run(folder), Execution(**execution))
 

@@ -35,6 +35,9 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'output', None, 'CSV file to write, with the columns of results.csv.'
   )
+  flags.DEFINE_string(
+    'task', None, 'The task to evaluate. The default is every task of the file.'
+  )
   flags.DEFINE_integer('seed', 0, 'Seed of all random draws.', lower_bound=0)
   cli.define_more_estimates()
   cli.define_classifier_flags()
@@ -53,6 +56,8 @@ def main(argv):
   from vae_info.evaluation import arrays
 
   given = arrays.read(FLAGS.codes)
+  if FLAGS.task:
+    given = arrays.of_task(given, FLAGS.task)
   name, learned = pathlib.PurePath(FLAGS.codes).stem, []
   if FLAGS.critics:
     from vae_info.evaluation import critics

@@ -64,12 +64,14 @@ def train(
   execution = execution or Execution()
   schedule = Schedule.of(config, len(dataset.train.images))
   _check_annealing(config, schedule)
+  with execution.strategy.scope():  # Mistakes in networks leave no directory.
+    model = models.build(config, dataset.train.images)
   run.open(config)
   with run.lock(), Signals() as signals:
     if run.finished:
       return  # Another process finished it just before it was locked here.
     state, found = _train_to_the_end(
-      config, schedule, dataset, run, execution, signals
+      config, model, dataset, run, execution, signals
     )
     run.finish(
       found
@@ -101,7 +103,7 @@ def _check_annealing(config: Config, schedule: Schedule) -> None:
 
 def _train_to_the_end(
   config: Config,
-  schedule: Schedule,
+  model: models.Model,
   dataset: Dataset,
   run: Run,
   execution: Execution,
@@ -112,8 +114,8 @@ def _train_to_the_end(
   Returns:
     The state, and facts that the training found: with a target rate, `beta`.
   """
+  schedule = Schedule.of(config, len(dataset.train.images))
   with execution.strategy.scope():
-    model = models.build(config, dataset.train.images)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
     images = _on_devices(_pixels(config, dataset), execution)
     multiplier = make_multiplier(config)

@@ -50,9 +50,9 @@ def define_flags() -> None:
   """Defines every flag of this command."""
   flags.DEFINE_enum(
     'baseline',
-    'all',
+    None,
     [*OPTIONS, 'all'],
-    'Baseline to run; "all" runs each but flow and clusters.',
+    'Baseline to run; "all" runs each but flow and clusters. Required.',
   )
   flags.DEFINE_string(
     'dataset',
@@ -175,6 +175,10 @@ def request_from_flags(values: flags.FlagValues) -> Request:
   Raises:
     UserError: The flags contradict each other.
   """
+  if values.baseline is None:
+    raise UserError(
+      f'--baseline is needed: one of {", ".join(OPTIONS)}, or all'
+    )
   if values.search and values.baseline not in (SEARCHED, 'all'):
     raise UserError(f'{values.baseline} has nothing to search')
   if values.run is not None and (

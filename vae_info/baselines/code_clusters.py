@@ -72,8 +72,6 @@ def fit(job: Job) -> list[dict]:
 def _training(job):
   """The training whose codes are clustered."""
   config = job.config
-  if not config.codes_of:
-    raise UserError('--codes_of is needed: the name of a finished training')
   run = Run(job.run.path.parent / config.codes_of)
   run.check_finished()
   for name in ('dataset', 'binarization'):

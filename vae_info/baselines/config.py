@@ -254,6 +254,8 @@ class BaselineConfig:
         value = tuple(value)  # JSON has no tuples.
       object.__setattr__(self, field.name, value)
     check_fields(self)
+    if self.baseline == 'clusters' and not self.codes_of:
+      raise UserError('--codes_of is needed: the name of a finished training')
     if self.dropout is not None and not self.dropout < 1:
       raise UserError(f'dropout must be below 1, got {self.dropout}')
 

@@ -102,6 +102,35 @@ class Arrays:
     )
 
 
+def of_task(
+  arrays: Mapping[str, np.ndarray], task: str
+) -> dict[str, np.ndarray]:
+  """The arrays with the labels of one task alone.
+
+  Raises:
+    UserError: There are no labels of this task.
+  """
+  names = _names_of_labels(arrays)
+  if task not in names:
+    raise UserError(
+      f'no labels of the task {task!r}; the file has {", ".join(names)}'
+    )
+  return {
+    name: array
+    for name, array in arrays.items()
+    if name not in names.values() or name == names[task]
+  }
+
+
+def _names_of_labels(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+  """Task -> the name of its array of labels."""
+  return {
+    name.removeprefix('labels').removeprefix('_') or 'label': name
+    for name in arrays
+    if name == 'labels' or name.startswith('labels_')
+  }
+
+
 def check(arrays: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:
   """Checks arrays, and draws a code of each image if there are scales.
 
@@ -132,14 +161,11 @@ def check(arrays: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:
       'split should be 0 (training), 1 (validation) or 2 (test), found '
       f'{split.max()}'
     )
-  names = [n for n in arrays if n == 'labels' or n.startswith('labels_')]
+  names = _names_of_labels(arrays)
   if not names:
     raise UserError('no labels: give an array labels, or labels_TASK')
   labels = {
-    name.removeprefix('labels').removeprefix('_') or 'label': _integers(
-      arrays, name, count
-    )
-    for name in names
+    task: _integers(arrays, name, count) for task, name in names.items()
   }
   result = Arrays(gaussians, codes, labels, split, seed)
   for task in labels:
