@@ -125,7 +125,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
   ]
   return [
     *representatives.note(rows),
-    *left_out(panels),
+    *left_out(panels, drawn),
     *seeds.notes(panels, averaged(panels)),
     *further,
     *label_distortion.notes(panels),

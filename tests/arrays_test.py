@@ -162,8 +162,12 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     (tmp_path / 'array.npy').read_bytes(),
   ):
     (tmp_path / 'bad.npz').write_bytes(content)
-    with pytest.raises(UserError, match=r'is not an \.npz file'):
+    with pytest.raises(UserError, match=r'is not an \.npz file') as raised:
       arrays.read(str(tmp_path / 'bad.npz'))
+    assert 'allow_pickle' not in str(raised.value)
+  np.savez(tmp_path / 'bad.npz', labels=np.array(['a', 3], object))
+  with pytest.raises(UserError, match='Python objects; convert it with astype'):
+    arrays.read(str(tmp_path / 'bad.npz'))
 
 
 def test_the_commands_encode_and_evaluate_codes(

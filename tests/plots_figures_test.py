@@ -356,8 +356,6 @@ def test_command_writes_the_same_bytes_again(tmp_path, seeds):
       seed=seed,
     )
     assert output.split('\n')[:-1] == [
-      'no panel Omniglot alphabet: the table has no β-VAE of it',
-      'no panel Omniglot character: the table has no β-VAE of it',
       f'rate and distortion of MNIST: {HIGH.format(119.8)}',
       *(f'wrote {tmp_path / seed / file}' for file in files),
     ]
@@ -395,9 +393,17 @@ def test_one_data_set_alone(rows):
   omniglot = table.choose(rows, ['omniglot'])
   assert len(label_distortion.make_panels(omniglot)) == 2
   assert figures.notes(omniglot) == [
-    'no panel MNIST digit: the table has no β-VAE of it',
     f'rate and distortion of Omniglot: {HIGH.format(129.8)}',
   ]
+
+
+def test_a_task_without_results_is_named(rows):
+  alphabets = [
+    row for row in rows if row.subject == 'Omniglot' and row.task == 'alphabet'
+  ]
+  assert figures.notes(alphabets)[0] == (
+    'no panel Omniglot character: the table has no β-VAE of it'
+  )
 
 
 def drawn(rows):

@@ -23,7 +23,7 @@ def main(argv):
   runs_dir = open_path(FLAGS.runs_dir)
   table = rows.gather(runs_dir)
   rows.write(table, open_path(FLAGS.output))
-  print(f'wrote {FLAGS.output}: {len(table)} rows')
+  print(f'wrote {FLAGS.output}: {len(table)} row{"s" * (len(table) != 1)}')
   lacking = unevaluated(runs_dir)
   if lacking:
     print(

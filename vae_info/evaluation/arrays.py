@@ -254,7 +254,17 @@ def read(path: str) -> dict[str, np.ndarray]:
     zipfile.BadZipFile,
     zlib.error,
   ) as error:
-    raise UserError(f'{path} is not an .npz file of arrays: {error}') from error
+    raise UserError(
+      f'{path} is not an .npz file of numbers: {_reason(error)}'
+    ) from error
+
+
+def _reason(error: Exception) -> str:
+  """What NumPy says, but for a parameter that no flag sets."""
+  text = str(error)
+  if text.startswith('Object arrays'):
+    return 'an array has Python objects; convert it with astype'
+  return 'np.savez writes one' if 'allow_pickle' in text else text
 
 
 def of_run(

@@ -109,7 +109,10 @@ def restore_step(model: tf.Module, directory: Path, step: int) -> None:
     tf.train.Checkpoint(model=model), directory, partial=True
   )
   if path is None:
-    raise UserError(f'there is no checkpoint in {directory}')
+    raise UserError(
+      f'there is no checkpoint in {directory}; delete finished.json and run '
+      'the same training command again: it starts anew'
+    )
   if step_of(path) != step:
     raise UserError(
       f'the checkpoint of the last step, {step}, in {directory} is not '
