@@ -96,7 +96,7 @@ def notes(panels: Sequence[Panel]) -> list[str]:
   lines = []
   for panel in panels:
     rows = panel.of('vae')
-    top = _least_sum(panel) + MAGNIFIED
+    _, top = _ends_of_sums(panel)
     sums = column(rows, 'rate_plus_distortion')
     above = sum(both > top for both in sums)
     if above:
@@ -125,15 +125,16 @@ def _draw_plane(axes, panel):
 
 
 def _draw_sum(axes, panel):
-  known, least = panel.input_entropy, _least_sum(panel)
+  known = panel.input_entropy
   if known is not None:
     axes.axhspan(0, known, **label_distortion.FLOOR)
     axes.axhline(known, label='frontier', **FRONTIER)
   style.draw_runs(axes, panel.rows, 'rate', 'rate_plus_distortion')
-  axes.set_ylim(least - 2, least + MAGNIFIED)
+  axes.set_ylim(_ends_of_sums(panel))
 
 
-def _least_sum(panel):
-  """The least of D + R and of H(X), as far as it is known; nats."""
-  sums = column(panel.of('vae'), 'rate_plus_distortion')
-  return min(*sums, panel.input_entropy or math.inf)
+def _ends_of_sums(panel):
+  """The ends of the axis of D + R, nats; the least D + R is between them."""
+  best = min(column(panel.of('vae'), 'rate_plus_distortion'))
+  least = min(best, panel.input_entropy or math.inf)
+  return least - 2, max(least + MAGNIFIED, best + 2)

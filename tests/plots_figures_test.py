@@ -251,6 +251,11 @@ def test_sums_above_the_axis_are_counted(rows):
   moved = dataclasses.replace(panel, rows=[far, *others])
   [note] = rate_distortion.notes([moved])
   assert '1 results have D + R above' in note
+  # The best result is in the lower row, however far it is above H(X).
+  alone = dataclasses.replace(panel, rows=[far])
+  assert rate_distortion.notes([alone]) == []
+  _, below = rate_distortion.rate_distortion([alone]).axes[:2]
+  assert below.get_ylim()[0] < 500.0 < below.get_ylim()[1]
 
 
 def test_figure_2_has_a_column_for_each_decoder(rows, figure2):

@@ -87,8 +87,8 @@ def _define_more():
     'bounds',
     True,
     'Whether to bound I(X;Z) and I(Z;Y), and to fit the mixture of classifiers '
-    'that gives the least C. This takes about as long as fitting the '
-    'classifier. Validation images (--split) get no bounds.',
+    'that gives the least C. This takes more than half of an evaluation. '
+    'Validation images (--split) get no bounds.',
   )
   flags.DEFINE_boolean(
     'refit_decoder',
