@@ -193,7 +193,9 @@ class Store:
 
 def _flag(value):
   """A setting as on the command line."""
-  return ','.join(map(str, value)) if isinstance(value, tuple) else value
+  if isinstance(value, tuple):
+    return ','.join(map(str, value)) or 'none'
+  return value
 
 
 def save(folder: Path, fitted: Fitted, facts: Mapping[str, Any]) -> None:
