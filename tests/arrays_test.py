@@ -190,13 +190,15 @@ def test_the_commands_encode_and_evaluate_codes(
     assert len(file['labels_digit']) == 2_000
     assert len(file['labels_slant']) == 2_000
     some = {k: v for k, v in file.items() if k in ('means', 'scales', 'split')}
-    np.savez(codes, labels_digit=file['labels_digit'], **some)
+    some |= {k: file[k] for k in ('labels_digit', 'labels_slant')}
+    np.savez(codes, **some)
   fast = ('--classifier_epochs=1', '--classifier_batch_size=500')
   few = '--label_budgets=100,1000'
   output = call(
     'evaluate_codes',
     f'--codes={codes}',
     f'--output={table}',
+    '--task=digit',
     '--critics',
     few,
     *fast,

@@ -122,3 +122,9 @@ def test_it_resumes_to_the_same_weights(tiny, tmp_path, monkeypatch):
     strict=True,
   ):
     np.testing.assert_array_equal(a, b)
+
+
+def test_early_stopping_without_an_epoch_is_said(tiny, tmp_path, capsys):
+  config = Config(latent_size=4, batch_size=16, steps=3, early_stopping=2)
+  training.train(config, tiny, Run(tmp_path))
+  assert 'so early_stopping had no effect' in capsys.readouterr().err

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from commands import call
 
 from vae_info.errors import UserError
 from vae_info.runs import rows as tables, unevaluated
@@ -27,6 +28,10 @@ def test_finished_runs_without_an_evaluation_are_counted(tmp_path):
     (tmp_path / name).mkdir(exist_ok=True)
     (tmp_path / name / 'finished.json').write_text('{}')
   assert unevaluated(tmp_path) == 1
+  flags = f'--runs_dir={tmp_path}', f'--output={tmp_path}/x.csv'
+  output = call('results', *flags)
+  assert 'x.csv: 1 row\n' in output
+  assert 'not in it: 1 finished without an evaluation' in output
 
 
 def test_rows_of_all_runs_are_gathered_and_written(tmp_path):
