@@ -12,6 +12,7 @@ import pytest
 import small_data
 import tensorflow as tf
 from commands import (
+  FAST,
   FAST_CLASSIFIER,
   ROOT,
   TINY,
@@ -68,7 +69,7 @@ def test_from_a_sweep_to_the_table(tmp_path, prepared_quadrants):
   _, labels = small_data.draw(53, 2)
   check_row(row, label_entropy(labels))
   assert row['task'] == 'quadrant'
-  assert row['classifier'] == 'mlp 7'  # The stored classifier was used.
+  assert row['classifier'] == f'mlp 7 {FAST}'  # The stored classifier was used.
   assert float(row['label_preference_stderr']) > 0
 
 
@@ -116,7 +117,7 @@ def test_the_papers_networks_and_the_other_flags(tmp_path, digits, decoder):
   assert 'D+R' in output
   [row] = evaluation(next(tmp_path.iterdir()))
   assert check_row(row, label_entropy(digits.test.labels['digit'])) > 79
-  assert row['classifier'] == 'linear'
+  assert row['classifier'] == f'linear {FAST}'
 
 
 @pytest.mark.slow
@@ -187,7 +188,7 @@ def test_one_run_again_with_its_own_classifier(finished, digits):
   assert 'in use' in refused
   call('evaluate', f'--run={finished}', '--num_samples=1', dataset=digits)
   [row] = evaluation(finished)
-  assert row['classifier'] == 'mlp 7'
+  assert row['classifier'] == f'mlp 7 {FAST}'
 
 
 def test_rate_and_distortion_do_not_depend_on_the_batch(finished, digits):
@@ -336,7 +337,7 @@ def test_others_are_refused_and_a_signal_saves(busy, signum, status):
     ('evaluate', ['--run={}'], 'is not a run directory'),
     ('evaluate', ['--classifier_hidden=2,x'], 'must be integers'),
     ('results', ['--runs_dir={}'], 'no evaluation.json'),
-    ('train_classifier', ['--runs_dir={}'], 'no finished run in'),
+    ('train_classifier', [], '--run is needed'),
   ],
 )
 def test_mistakes_get_one_clear_line(tmp_path, module, flags, message):

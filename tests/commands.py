@@ -24,6 +24,7 @@ from vae_info import datasets
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = ('--latent_size=4', '--batch_size=20')
 FAST_CLASSIFIER = ('--classifier_epochs=1', '--classifier_batch_size=500')
+FAST = '(epochs 1, batch_size 500)'  # What the table says of it.
 
 
 def module_name(command: str) -> str:

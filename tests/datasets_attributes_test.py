@@ -256,3 +256,20 @@ def test_all_is_satisfied_by_a_row_for_each_task_alone(tmp_path):
   assert Options(task='slant').satisfied_by(run)
   write('digit', *NAMES)
   assert everything.satisfied_by(run)
+
+
+@pytest.mark.parametrize('name', datasets.KNOWN_TASKS)
+def test_all_is_not_satisfied_by_any_task_alone(tmp_path, name):
+  run = Run(tmp_path)
+  tasks = datasets.KNOWN_TASKS[name]
+  assert set(tasks) > set(datasets.MORE_TASKS.get(name, ()))
+  for task in tasks:
+    run.write_rows([{'task': task, 'beta': 1.0, 'dataset': name}])
+    assert not Options(task='all').satisfied_by(run)
+
+
+def test_all_tasks_are_known_without_the_data():
+  for name in ('static_mnist', 'sprites'):
+    assert set(datasets.KNOWN_TASKS[name]) == set(
+      datasets.load(name).num_classes
+    )

@@ -21,6 +21,7 @@ from vae_info.evaluation import (
   least,
 )
 from vae_info.evaluation.estimates import Codes
+from vae_info.evaluation.options import Settings
 from vae_info.networks import model as models
 from vae_info.runs import Run, checkpoints, rows as tables
 
@@ -164,7 +165,11 @@ def test_a_run_becomes_rows(tiny, make_run):
   assert row['rate'] == pytest.approx(rates.mean(), rel=1e-5)
   assert row['distortion'] == pytest.approx(distortions.mean(), rel=1e-5)
   columns = {'run': 'run', 'method': 'vae', 'task': 'quadrant', 'step': 3}
-  columns |= {'beta': 0.5, 'beta_trained': None, 'classifier': 'mlp 5'}
+  columns |= {
+    'beta': 0.5,
+    'beta_trained': None,
+    'classifier': 'mlp 5 (epochs 1)',
+  }
   assert columns.items() <= row.items()
   # A second evaluation draws the same codes.
   assert evaluation.run(run, ONE_CODE) == rows
@@ -225,7 +230,7 @@ def test_a_classifier_is_kept_unless_another_is_asked_for(
   assert '--classifier_hidden=200,200' in said
   other = dataclasses.replace(ONE_CODE, classifier={**FAST, 'hidden': ()})
   [row] = evaluation.run(run, other)
-  assert row['classifier'] == 'linear'
+  assert row['classifier'] == 'linear (epochs 1)'
   assert [settings.hidden for settings in fitted] == [()]
   [folder] = evaluation.fit_classifiers(run, other)
   assert folder == run.path / 'classifiers' / 'quadrant'
@@ -345,13 +350,39 @@ def test_each_task_is_evaluated_at_each_beta_that_is_asked_for(tmp_path):
 
 def test_an_evaluation_with_another_classifier_is_not_taken_for_it(tmp_path):
   run = Run(tmp_path)
-  # That of several tasks together.
-  row = {'task': 'digit', 'beta': 1.0, 'classifier': 'linear shared'}
-  run.write_rows([row])
-  for classifier, satisfied in (
-    ({}, True),
-    ({'hidden': ()}, True),
-    ({'hidden': (200, 200)}, False),
-    ({'epochs': 5}, True),  # The table does not tell.
+  for name, classifier, satisfied in (
+    # That of several tasks together.
+    ('linear shared', {}, True),
+    ('linear shared', {'hidden': ()}, True),
+    ('linear', {'hidden': (200, 200)}, False),
+    ('linear', {'epochs': 100}, True),
+    ('linear', {'epochs': 5}, False),
+    ('linear (epochs 5) shared', {'epochs': 5, 'hidden': ()}, True),
+    ('linear (epochs 5)', {}, True),
+    ('linear (epochs 5)', {'epochs': 100}, False),
+    ('linear (epochs 5)', {'epochs': 5, 'learning_rate': 1e-3}, False),
+    (Settings(learning_rate=1e-3).name, {'learning_rate': 1e-3}, True),
   ):
-    assert Options(classifier=classifier).satisfied_by(run) == satisfied
+    run.write_rows([{'task': 'digit', 'beta': 1.0, 'classifier': name}])
+    satisfies = Options(classifier=classifier).satisfied_by(run)
+    assert satisfies == satisfied, (name, classifier)
+
+
+def test_an_evaluation_with_another_entropy_is_not_taken_for_it(tmp_path):
+  run = Run(tmp_path)
+  run.write_rows([{'task': 'digit', 'beta': 1.0, 'input_entropy': 80.0}])
+  assert Options(entropy_estimate=80.0).satisfied_by(run)
+  assert not Options(entropy_estimate=81.0).satisfied_by(run)
+
+
+def test_critics_at_some_betas_are_not_taken_for_those_at_all(tmp_path):
+  run = Run(tmp_path)
+  rows = [
+    {'task': 'digit', 'beta': beta, 'beta_trained': '0.5:1'}
+    for beta in (0.5, 1.0)
+  ]
+  detail = {'task': 'digit', 'critics': []}
+  run.write_rows(rows, [detail | {'beta': 0.5}])
+  assert not Options(critics=True).satisfied_by(run)
+  run.write_rows(rows, [detail | {'beta': beta} for beta in (0.5, 1.0)])
+  assert Options(critics=True).satisfied_by(run)

@@ -153,6 +153,7 @@ def run(faces, tmp_path, monkeypatch):
   return run
 
 
+SHARED = 'mlp 16 (learning_rate 0.01, epochs 3) shared'
 OPTIONS = Options(
   betas=(0.1, 1.0),
   num_samples=1,
@@ -183,7 +184,7 @@ def test_every_attribute_has_its_row(run, faces, monkeypatch):
   assert [(row['beta'], row['task']) for row in rows] == [
     (beta, task) for beta in (0.1, 1.0) for task in ATTRIBUTES
   ]
-  assert {row['classifier'] for row in rows} == {'mlp 16 shared'}
+  assert {row['classifier'] for row in rows} == {SHARED}
   for row in rows:
     entropy = datasets.label_entropy(faces.test.labels[row['task']])
     assert row['label_entropy'] == entropy
@@ -196,8 +197,8 @@ def test_every_attribute_has_its_row(run, faces, monkeypatch):
   # One alone replaces its rows, with a classifier of its own.
   alone = dataclasses.replace(OPTIONS, task='Bright')
   own = evaluation.run(run, alone)
-  assert {row['classifier'] for row in own} == {'mlp 16'}
-  assert [row['classifier'] for row in run.rows].count('mlp 16 shared') == 6
+  assert {row['classifier'] for row in own} == {SHARED.removesuffix(' shared')}
+  assert [row['classifier'] for row in run.rows].count(SHARED) == 6
   assert json.loads((run.path / 'evaluation.json').read_text())['rows']
 
 

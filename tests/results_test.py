@@ -8,7 +8,7 @@ import pytest
 from commands import call
 
 from vae_info.errors import UserError
-from vae_info.runs import rows as tables, unevaluated
+from vae_info.runs import gather, rows as tables, unevaluated
 
 
 def put(runs_dir, name, *rows):
@@ -34,10 +34,19 @@ def test_finished_runs_without_an_evaluation_are_counted(tmp_path):
   assert 'not in it: 1 finished without an evaluation' in output
 
 
+def test_rows_of_an_earlier_training_are_not_in_the_table(tmp_path):
+  put(tmp_path, 'a', row(run='a', step=1))
+  put(tmp_path, 'b', row(run='b', step=2))
+  for name in ('a', 'b'):
+    (tmp_path / name / 'finished.json').write_text('{"step": 2}')
+  assert [found['run'] for found in gather(tmp_path)] == ['b']
+  assert unevaluated(tmp_path) == 1
+
+
 def test_rows_of_all_runs_are_gathered_and_written(tmp_path):
   put(tmp_path, 'b', row(run='b', rate=1.5, task='digit'))
   put(tmp_path, 'a', row(run='a', task='one'), row(run='a', task='two'))
-  rows = tables.gather(tmp_path)
+  rows = gather(tmp_path)
   assert [(r['run'], r['task']) for r in rows] == [
     ('a', 'one'),
     ('a', 'two'),
@@ -56,7 +65,7 @@ def test_rows_of_earlier_versions_are_of_test_images(tmp_path):
   for name in tables.LATER:
     del old[name]
   put(tmp_path, 'a', old)
-  [read] = tables.gather(tmp_path)
+  [read] = gather(tmp_path)
   assert tuple(sorted(read)) == tuple(sorted(tables.COLUMNS))
   assert read['split'] == 'test'
   assert read['information_lower'] is None
@@ -64,14 +73,14 @@ def test_rows_of_earlier_versions_are_of_test_images(tmp_path):
 
 def test_nothing_to_gather_is_an_error(tmp_path):
   with pytest.raises(UserError, match='no evaluation.json'):
-    tables.gather(tmp_path)
+    gather(tmp_path)
 
 
 @pytest.mark.parametrize('text', ['{', '{}', '{"rows": [{"run": "a"}]}'])
 def test_a_damaged_evaluation_is_named(tmp_path, text):
   put(tmp_path, 'a').write_text(text)
   with pytest.raises(UserError, match='evaluation.json is damaged'):
-    tables.gather(tmp_path)
+    gather(tmp_path)
 
 
 def test_numbers_that_cannot_be_are_doubted():
@@ -84,6 +93,8 @@ def test_numbers_that_cannot_be_are_doubted():
   bad = good | {'rate_plus_distortion': 79.7}
   assert 'below 79.78' in tables.doubts(bad)[0]
   assert tables.doubts(bad | {'input_entropy': None}) == []
+  unknown = good | {'label_distortion': float('nan')}
+  assert tables.doubts(unknown) == ['label_distortion is nan']
 
 
 @pytest.mark.parametrize(
@@ -143,4 +154,4 @@ def test_few_labels_and_critics_are_printed():
 def test_a_column_of_another_version_is_named(tmp_path):
   put(tmp_path, 'a', row(run='a', surprise=1))
   with pytest.raises(UserError, match='surprise is of another version'):
-    tables.gather(tmp_path)
+    gather(tmp_path)

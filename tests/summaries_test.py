@@ -1,8 +1,12 @@
 """Summaries: each step is there once, even if the training was killed."""
 
 import pathlib
+import types
 
+import numpy as np
+import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from vae_info.config import Config
 from vae_info.runs import Run, summaries
@@ -81,3 +85,29 @@ def test_dimensions_are_there_once_and_survive_a_resumed_training(tmp_path):
 def test_a_folder_that_is_not_there_has_nothing(tmp_path):
   summaries.drop_after(str(tmp_path / 'none'), 0)
   assert not pathlib.Path(tmp_path / 'none').exists()
+
+
+@pytest.mark.parametrize(
+  'started, flushes, pictured',
+  [
+    (0, [300], [300]),  # Shorter than the time between two checkpoints.
+    (0, [50, 70, 150, 300], [70, 150, 300]),
+    (90, [110, 130], [130]),  # Resumed.
+  ],
+)
+def test_pictures_come_after_each_fifth(tmp_path, started, flushes, pictured):
+  writer = summaries.Writer(Run(tmp_path), started, total=300)
+  writer.picture(
+    types.SimpleNamespace(
+      encoder=lambda images: tfd.Deterministic(tf.zeros([images.shape[0], 1])),
+      decoder=lambda codes: tfd.Independent(
+        tfd.Bernoulli(probs=0.5 + tf.zeros([codes.shape[0], 2, 2, 1])), 3
+      ),
+      marginal=lambda: tfd.Deterministic(tf.zeros([1])),
+    ),
+    np.zeros([64, 2, 2, 1], np.uint8),
+    seed=0,
+  )
+  for step in flushes:
+    writer.flush(step)
+  assert sorted(set(steps(tmp_path / 'summaries'))) == pictured

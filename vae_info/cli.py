@@ -75,14 +75,14 @@ def define_more_estimates() -> None:
     'critics',
     False,
     'Whether to bound I(X;Z) from below by learned critics too: InfoNCE, NWJ '
-    'and DV. This takes minutes for each beta.',
+    'and DV. This takes minutes for each beta. It is of test images alone.',
   )
   flags.DEFINE_list(
     'label_budgets',
     None,
     'Numbers of labels, of 100, 1000 and 10000, separated by commas. C of a '
-    'classifier that is fitted to so few images is reported for each. The '
-    'default is none.',
+    'classifier that is fitted to so few images is reported for each, of test '
+    'images alone. The default is none.',
   )
 
 
@@ -242,8 +242,8 @@ def define_classifier_flags() -> None:
   flags.DEFINE_float(
     'classifier_learning_rate',
     1e-4,
-    "Adam's learning rate for the classifier; it is divided by 10 after each "
-    'quarter of the epochs.',
+    "Adam's learning rate for the classifier. It is divided by 10 after each "
+    'quarter of the epochs; batches of the later quarters are larger.',
   )
   flags.DEFINE_integer(
     'classifier_epochs',
@@ -251,7 +251,9 @@ def define_classifier_flags() -> None:
     'Epochs of the classifier; each draws new codes of the training images.',
   )
   flags.DEFINE_integer(
-    'classifier_batch_size', 32, 'Codes in one training step of the classifier.'
+    'classifier_batch_size',
+    32,
+    "Codes in one of the classifier's training steps, in the first quarter.",
   )
 
 

@@ -62,15 +62,17 @@ class BetaRange(typing.NamedTuple):
 
 
 class Bounds(typing.NamedTuple):
-  """Lower bounds of a number; None sets no bound.
+  """Bounds of a number; None sets no bound.
 
   Attributes:
     least: The number must be at least this.
     above: The number must be above this.
+    below: The number must be below this.
   """
 
   least: float | None = None
   above: float | None = None
+  below: float | None = None
 
   def check(self, name: str, value: float) -> None:
     """Raises `UserError` if `value` is out of bounds, or is not finite."""
@@ -78,6 +80,8 @@ class Bounds(typing.NamedTuple):
       raise UserError(f'{name} must be at least {self.least}, got {value}')
     if self.above is not None and not value > self.above:
       raise UserError(f'{name} must be above {self.above}, got {value}')
+    if self.below is not None and not value < self.below:
+      raise UserError(f'{name} must be below {self.below}, got {value}')
     if isinstance(value, float) and math.isinf(value):
       raise UserError(f'{name} must be finite, got {value}')
 
@@ -86,6 +90,7 @@ ANY = Bounds()
 NOT_NEGATIVE = Bounds(least=0)
 AT_LEAST_ONE = Bounds(least=1)
 POSITIVE = Bounds(above=0)
+SEEDS = Bounds(least=0, below=2**31)  # Those of TensorFlow's stateless draws.
 
 
 def option(
@@ -227,7 +232,7 @@ class Config:
     'count. 0 trains to the end.',
     bounds=NOT_NEGATIVE,
   )
-  seed: int = option(0, 'Seed of all random draws.', bounds=NOT_NEGATIVE)
+  seed: int = option(0, 'Seed of all random draws.', bounds=SEEDS)
   precision: str = option(
     'float32',
     'Number format in which the networks compute. Weights, log-probabilities '

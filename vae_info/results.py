@@ -6,7 +6,7 @@ python -m vae_info.results --runs_dir=runs --output=results.csv
 from absl import app, flags
 
 from vae_info import cli
-from vae_info.runs import rows, unevaluated
+from vae_info.runs import gather, rows, unevaluated
 from vae_info.runs.paths import open_path
 
 FLAGS = flags.FLAGS
@@ -21,7 +21,7 @@ def define_flags() -> None:
 def main(argv):
   cli.no_arguments(argv)
   runs_dir = open_path(FLAGS.runs_dir)
-  table = rows.gather(runs_dir)
+  table = gather(runs_dir)
   rows.write(table, open_path(FLAGS.output))
   print(f'wrote {FLAGS.output}: {len(table)} row{"s" * (len(table) != 1)}')
   lacking = unevaluated(runs_dir)

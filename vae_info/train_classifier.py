@@ -9,8 +9,9 @@ advance, or with other settings.
 from absl import app, flags
 
 from vae_info import cli, evaluation
+from vae_info.errors import UserError
 from vae_info.evaluation import Options
-from vae_info.runs import Run, finished_runs
+from vae_info.runs import Run
 from vae_info.runs.paths import open_path
 
 FLAGS = flags.FLAGS
@@ -18,10 +19,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
   """Defines every flag of this command."""
-  cli.define_runs_dir()
-  cli.define_run(
-    'Run directory of a finished training. The default is all under RUNS_DIR.'
-  )
+  cli.define_run('Run directory of a finished training.')
   flags.DEFINE_string(
     'task',
     None,
@@ -42,17 +40,15 @@ def main(argv):
     classifier=cli.classifier_settings(FLAGS),
   )
   if FLAGS.run is None:
-    runs = finished_runs(open_path(FLAGS.runs_dir))
-  else:
-    runs = [Run(open_path(FLAGS.run))]
-  for run in runs:
-    run.check_finished()
-    cli.import_tensorflow()
-    for folder in evaluation.fit_classifiers(run, options):
-      print(
-        f'the classifier of {folder.name} is in {folder}; next: '
-        f'python -m vae_info.evaluate --run={run}'
-      )
+    raise UserError('--run is needed: the directory of a finished training')
+  run = Run(open_path(FLAGS.run))
+  run.check_finished()
+  cli.import_tensorflow()
+  for folder in evaluation.fit_classifiers(run, options):
+    print(
+      f'the classifier of {folder.name} is in {folder}; next: '
+      f'python -m vae_info.evaluate --run={run}'
+    )
 
 
 if __name__ == '__main__':

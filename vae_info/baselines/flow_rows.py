@@ -39,7 +39,7 @@ def measured(
 ) -> dict:
   """The columns of R, D and C, from values of each test image, `[N]` each."""
   return {
-    'classifier': codes.settings(job.config).family,
+    'classifier': codes.settings(job.config).name,
     **estimates.columns(
       rate=rates,
       distortion=distortions,

@@ -24,7 +24,7 @@ from vae_info import clusters
 from vae_info.baselines import codes, deskew, one_hot, parts
 from vae_info.baselines.job import Job
 from vae_info.errors import UserError
-from vae_info.evaluation import estimates
+from vae_info.evaluation import estimates, least
 from vae_info.evaluation.estimates import Estimate
 
 SPLITS = ('train', 'validation', 'test')
@@ -185,26 +185,45 @@ def row(job: Job, numbers: Mapping[str, np.ndarray], size: int) -> dict:
 def _label_columns(job, numbers, size, rates):
   """The columns about the labels of test images."""
   classifier = one_hot.fit(job, numbers['train'], size)
+  logits = {
+    name: one_hot.logits(
+      job, classifier, numbers[name], getattr(job.dataset, name)
+    )
+    for name in ('validation', 'test')
+  }
   losses, hits = one_hot.losses_and_hits(
-    job, classifier, numbers['test'], job.dataset.test
+    logits['test'], job.labels(job.dataset.test)
   )
   result = {
-    'classifier': codes.settings(job.config).family,
+    'classifier': codes.settings(job.config).name,
     **estimates.columns(label_distortion=losses, label_accuracy=hits),
     **estimates.preference(job.entropies, losses, rates),
   }
   if job.given(job.dataset.test):
     return result  # The frequencies would lack what is given.
+  mixed = _least_losses(job, numbers, size, logits)
+  known = job.entropies['label_entropy'] - mixed
+  return result | estimates.columns(
+    label_distortion_least=mixed, label_information_lower=known
+  )
+
+
+def _least_losses(job, numbers, size, logits):
+  """C of a mixture of both classifiers, nats, float64 `[N]`."""
   train, validation, test = (
     (numbers[name], job.labels(getattr(job.dataset, name))) for name in SPLITS
   )
-  least = one_hot.frequency_losses(
-    train, validation, test, size, job.num_classes
+  frequencies = one_hot.log_frequencies(
+    train, validation, size, job.num_classes
   )
-  known = job.entropies['label_entropy'] - least
-  return result | estimates.columns(
-    label_distortion_least=least, label_information_lower=known
+  components = {
+    'network': (logits['validation'], logits['test']),
+    'clusters': (frequencies[validation[0]], frequencies[test[0]]),
+  }
+  labelled = least.Labelled(
+    lambda _: train[0], train[1], validation, test, job.num_classes
   )
+  return least.mix(components, labelled).losses
 
 
 def summary(rows: list[dict]) -> str:

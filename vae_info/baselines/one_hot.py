@@ -5,7 +5,8 @@ classes in each cluster among training images,
 
     c(y|k) = (n_ky + a p(y)) / (n_k + a),
 
-where validation images choose a.
+where validation images choose a. C is by the first, the least C by a mixture of
+both.
 """
 
 from collections.abc import Sequence
@@ -75,15 +76,21 @@ def fit(job: Job, numbers: np.ndarray, num_codes: int) -> OneHotMlp:
   return classifier
 
 
-def losses_and_hits(
+def logits(
   job: Job, classifier: OneHotMlp, numbers: np.ndarray, split: Split
+) -> np.ndarray:
+  """The classifier's logits of a split's images, float32 `[N, classes]`."""
+  return estimates.map_batches(
+    tf.function(classifier.logits, autograph=False),
+    500,
+    _inputs(numbers, job.given(split)),
+  )
+
+
+def losses_and_hits(
+  logits: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """C of each image in nats, and whether its label is predicted, `[N]` each."""
-  inputs = _inputs(numbers, job.given(split))
-  logits = estimates.map_batches(
-    tf.function(classifier.logits, autograph=False), 500, inputs
-  )
-  labels = job.labels(split)
   hits = logits.argmax(axis=1) == labels
   losses = classifiers.cross_entropy(tf.constant(logits), tf.constant(labels))
   return losses.numpy().astype(np.float64), hits.astype(np.float64)
@@ -96,19 +103,17 @@ def _inputs(numbers: np.ndarray, given: Sequence[np.ndarray]) -> np.ndarray:
   )
 
 
-def frequency_losses(
+def log_frequencies(
   train: tuple[np.ndarray, np.ndarray],
   validation: tuple[np.ndarray, np.ndarray],
-  test: tuple[np.ndarray, np.ndarray],
   num_codes: int,
   num_classes: int,
 ) -> np.ndarray:
-  """C by the frequencies of classes in clusters, nats, float64 `[N]`.
+  """ln c(y|k) by frequencies of classes in clusters, float64 `[K, classes]`.
 
   Args:
-    train: Numbers and labels of the images that are counted, `[n]` each.
+    train: Numbers and labels of the images that are counted, `[N]` each.
     validation: The same of the images that choose the smoothing.
-    test: The same of the N images.
     num_codes: Number of clusters.
     num_classes: Number of classes.
   """
@@ -117,9 +122,10 @@ def frequency_losses(
   prior = counts.sum(axis=0) + 1.0
   prior /= prior.sum()
 
-  def losses(asked, smoothing):
+  def smoothed(smoothing):
     table = counts + smoothing * prior
-    return -np.log(table[asked] / table.sum(axis=1)[asked[0]])
+    return np.log(table / table.sum(axis=1, keepdims=True))
 
-  best = min(SMOOTHINGS, key=lambda a: losses(validation, a).mean())
-  return losses(test, best)
+  return max(
+    map(smoothed, SMOOTHINGS), key=lambda logs: logs[validation].mean()
+  )

@@ -204,7 +204,7 @@ def _row(job, encoder, classifier, test_means):
     'noise': noise,
     'rate': rate(size, noise),
     'rate_stderr': 0.0,
-    'classifier': codes.settings(job.config).family,
+    'classifier': codes.settings(job.config).name,
     'validation_label_distortion': float(validation.mean()),
     **estimates.columns(rate_variational=of_images),
     **codes.label_columns(job, encoder, classifier, rate(size, noise)),

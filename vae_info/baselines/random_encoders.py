@@ -111,7 +111,7 @@ def fit(job: Job) -> list[dict]:
   return [
     {
       'latent_size': train.shape[1],
-      'classifier': codes.settings(job.config).family,
+      'classifier': codes.settings(job.config).name,
       'train_seconds': round(time.monotonic() - started, 1),
       **codes.label_columns(job, encoder, classifier),
       **bounded.columns(job, encoder, classifier),

@@ -118,7 +118,7 @@ def _row(job, encoder, nats):
     'noise': encoder.noise,
     'rate': nats,
     'rate_stderr': 0.0,
-    'classifier': codes.settings(job.config).family,
+    'classifier': codes.settings(job.config).name,
     **codes.label_columns(job, encoder, classifier, nats),
     **bounded.columns(job, encoder, classifier),
   }

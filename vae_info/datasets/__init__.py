@@ -1,7 +1,7 @@
 """Loads whole data sets into memory: `load(name, data_dir) -> Dataset`."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,14 @@ MORE_TASKS: Mapping[str, Sequence[str]] = {
   'static_mnist': digit_attributes.NAMES,
   'binarized_mnist': digit_attributes.NAMES,
   'omniglot_lake': ('drawer',),
+}
+# Data set -> all tasks. Those of other data follow from the data alone.
+KNOWN_TASKS: Mapping[str, Collection[str]] = {
+  'static_mnist': ('digit', *digit_attributes.NAMES),
+  'binarized_mnist': ('digit', *digit_attributes.NAMES),
+  'omniglot': omniglot.NUM_CLASSES,
+  'omniglot_lake': omniglot_lake.NUM_CLASSES,
+  'sprites': sprites.NUM_CLASSES,
 }
 
 

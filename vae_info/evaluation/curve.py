@@ -50,6 +50,7 @@ def load(run: Run, betas: Sequence[float] | None = None) -> list[Point]:
       if isinstance(trained, BetaRange)
       else [trained]
     )
+  betas = list(dict.fromkeys(betas))  # Rounding may make some the same.
   models = run.model().at_each(betas)
   return [Point(beta, model) for beta, model in zip(betas, models, strict=True)]
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from vae_info import datasets
@@ -20,9 +20,9 @@ class Settings:
   Attributes:
     hidden: Units of each hidden layer.
     learning_rate: Adam's first learning rate. It is divided by 10 after each
-      quarter of the epochs.
+      quarter of the epochs; `classifiers` says how, with its larger batches.
     epochs: Passes over the training images, with new codes for each.
-    batch_size: Codes in one step.
+    batch_size: Codes in one step of the first quarter.
     seed: Determines the first weights, the codes and their order.
 
   Raises:
@@ -48,10 +48,50 @@ class Settings:
 
   @property
   def family(self) -> str:
-    """The name in the table of results, such as 'linear' or 'mlp 200-200'."""
+    """The kind of network, such as 'linear' or 'mlp 200-200'."""
     if not self.hidden:
       return 'linear'
     return f'mlp {"-".join(map(str, self.hidden))}'
+
+  @property
+  def changed(self) -> list[str]:
+    """How it is fitted, where that is not the default: 'epochs 5'."""
+    return [
+      f'{field.name} {getattr(self, field.name):g}'
+      for field in dataclasses.fields(self)
+      if field.name in ('learning_rate', 'epochs', 'batch_size')
+      and getattr(self, field.name) != field.default
+    ]
+
+  @property
+  def name(self) -> str:
+    """The name in the table of results, such as 'mlp 200-200 (epochs 5)'.
+
+    It has all on which C depends, besides the seed.
+    """
+    changed = ', '.join(self.changed)
+    return f'{self.family} ({changed})' if changed else self.family
+
+  def agrees(self, name: str, settings: Collection[str]) -> bool:
+    """Whether a classifier of the table of results has some of the settings.
+
+    Args:
+      name: Its `name`; ' shared' may follow.
+      settings: Those that it must have as given here, by name.
+    """
+    family, _, rest = name.removesuffix(' shared').partition(' (')
+    theirs = rest.rstrip(')').split(', ')
+    return all(
+      family == self.family
+      if each == 'hidden'
+      else _of(each, theirs) == _of(each, self.changed)
+      for each in settings
+    )
+
+
+def _of(setting, changed):
+  """What `Settings.changed` says of one setting."""
+  return [text for text in changed if text.startswith(f'{setting} ')]
 
 
 def check_budgets(budgets: Sequence[int]) -> None:
@@ -138,10 +178,11 @@ class Options:
   def satisfied_by(self, run: Run) -> bool:
     """Whether the run has rows for the task and betas that are named here.
 
-    They must be of the classifier that is named, and have what a refitted
-    decoder knows, the label budgets and the critics, if these are asked for.
-    Betas matter for a multi-beta model alone. A run never has the rows of an
-    evaluation on validation images.
+    They must be of the classifier and the H(X) that are named, and have what a
+    refitted decoder knows, the label budgets and the critics, if these are
+    asked for. The number of codes does not matter, and betas do for a
+    multi-beta model alone. A run never has the rows of an evaluation on
+    validation images.
     """
     rows = run.rows
     if self.split != 'test' or not rows:
@@ -149,14 +190,16 @@ class Options:
     tasks = {row['task'] for row in rows}
     wanted = {self.task} if self.task else set(tasks)
     if self.task == datasets.ALL:
-      wanted = tasks.union(datasets.MORE_TASKS.get(rows[0]['dataset'], ()))
+      wanted = tasks.union(datasets.KNOWN_TASKS.get(rows[0]['dataset'], ()))
     if rows[0]['beta_trained']:
       present = {(row['task'], row['beta']) for row in rows}
       asked = itertools.product(wanted, self.betas or ())
       if not present.issuperset(asked):
         return False
-    if self.critics and not any('critics' in d for d in run.details):
-      return False
+    if self.critics:
+      measured = {d['beta'] for d in run.details if 'critics' in d}
+      if not measured.issuperset(row['beta'] for row in rows):
+        return False
     return wanted <= tasks and all(
       self._content_with(row) for row in rows if row['task'] in wanted
     )
@@ -166,8 +209,8 @@ class Options:
     filled = [f'label_distortion_{budget}' for budget in self.label_budgets]
     if self.refit_decoder:
       filled.append('pixel_information')
-    if 'hidden' in self.classifier:
-      family = (row['classifier'] or '').removesuffix(' shared')
-      if family != self.settings(seed=0).family:
-        return False
-    return all(row[name] is not None for name in filled)
+    if self.entropy_estimate not in (None, row['input_entropy']):
+      return False
+    return all(row[name] is not None for name in filled) and self.settings(
+      seed=0
+    ).agrees(row['classifier'] or '', self.classifier)

@@ -39,7 +39,7 @@ class Fitted:
   def family(self) -> str:
     """The name in the table of results: it says that a trunk is shared."""
     shared = isinstance(self.classifier, Head)
-    return self.settings.family + (f' {heads.SHARED}' if shared else '')
+    return self.settings.name + (f' {heads.SHARED}' if shared else '')
 
 
 class Store:

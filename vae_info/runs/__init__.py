@@ -3,5 +3,6 @@
 from vae_info.runs.directory import (
   Run as Run,
   finished_runs as finished_runs,
+  gather as gather,
   unevaluated as unevaluated,
 )

@@ -256,13 +256,21 @@ class Run:
     There are none if the evaluation is missing or damaged. The same holds if
     another version wrote it, or if it is of another training than the last.
     """
+    try:
+      return self.read_rows()
+    except UserError:
+      return []
+
+  def read_rows(self) -> list[dict]:
+    """The run's rows, as `rows`.
+
+    Raises:
+      UserError: The evaluation is damaged, or another version wrote it.
+    """
     evaluation = self.path / rows.EVALUATION
     if not evaluation.is_file():
       return []
-    try:
-      found = rows.read(evaluation)
-    except UserError:
-      return []
+    found = rows.read(evaluation)
     trained = read_json(self.path / FINISHED)
     names = trained.keys() & {'step', 'train_seconds'}
     same = all(row[name] == trained[name] for row in found for name in names)
@@ -317,12 +325,25 @@ def finished_runs(runs_dir: Path) -> list[Run]:
 
 
 def unevaluated(runs_dir: Path) -> int:
-  """How many finished trainings in a folder have no evaluation."""
-  finished, evaluated = (
-    {path.parent for path in runs_dir.glob(f'*/{name}')}
-    for name in (FINISHED, rows.EVALUATION)
+  """How many finished trainings in a folder have no evaluation of them."""
+  return sum(
+    not Run(path.parent).rows for path in runs_dir.glob(f'*/{FINISHED}')
   )
-  return len(finished - evaluated)
+
+
+def gather(runs_dir: Path) -> list[dict]:
+  """Reads all rows under a folder, sorted by the runs' names.
+
+  Raises:
+    UserError: The folder has no evaluation, or one is damaged.
+  """
+  paths = sorted(runs_dir.glob(f'*/{rows.EVALUATION}'))
+  if not paths:
+    raise UserError(
+      f'no {rows.EVALUATION} in the folders of {runs_dir}; first '
+      f'python -m vae_info.evaluate --runs_dir={runs_dir}'
+    )
+  return [row for path in paths for row in Run(path.parent).read_rows()]
 
 
 def read_json(path: Path) -> dict:

@@ -13,11 +13,13 @@ from vae_info import machine
 
 def version() -> str:
   """The package's version; in a Git checkout, with the commit."""
-  folder = pathlib.Path(__file__).parent
+  root = pathlib.Path(vae_info.__file__).parents[1]
+  if not (root / '.git').exists():  # In another project's checkout, perhaps.
+    return vae_info.__version__
   try:
     described = subprocess.run(
       ['git', 'describe', '--always', '--dirty', '--abbrev=10'],
-      cwd=folder,
+      cwd=root,
       capture_output=True,
       text=True,
       check=True,

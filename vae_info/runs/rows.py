@@ -53,7 +53,7 @@ COLUMNS = (
   'information_upper_stderr',
   'pixel_information',  # sum_i (H(X_i) - D_i), by a refitted decoder.
   'pixel_information_stderr',
-  'classifier',  # Family of c(y|z), on which C depends.
+  'classifier',  # Family of c(y|z), and how it was fitted if not by defaults.
   'label_distortion',
   'label_distortion_stderr',
   'label_distortion_least',  # C of a mixture of classifiers.
@@ -122,21 +122,6 @@ def read(path: Path) -> list[dict]:
       'with the command that made it'
     ) from error
   return rows
-
-
-def gather(runs_dir: Path) -> list[dict]:
-  """Reads all rows under a folder, sorted by the runs' names.
-
-  Raises:
-    UserError: The folder has none.
-  """
-  paths = sorted(runs_dir.glob(f'*/{EVALUATION}'))
-  if not paths:
-    raise UserError(
-      f'no {EVALUATION} in the folders of {runs_dir}; first '
-      f'python -m vae_info.evaluate --runs_dir={runs_dir}'
-    )
-  return [row for path in paths for row in read(path)]
 
 
 def write(rows: Iterable[Mapping], path: Path) -> None:
@@ -340,12 +325,18 @@ def doubts(row: dict, critics: Iterable[Mapping] = ()) -> list[str]:
   """Describes each bound that a row violates by over three standard errors.
 
   A violation points to an error in the evaluation, or in the estimate of H(X).
+  Numbers that are not finite are named too.
 
   Args:
     row: A row that has R, D and C; it may have bounds on information.
     critics: Further lower bounds on I(X;Z), of which those that hold count.
   """
-  return [
+  unknown = [
+    f'{name} is {row[name]}'
+    for name in COLUMNS
+    if isinstance(row.get(name), float) and not math.isfinite(row[name])
+  ]
+  return unknown + [
     text.format(low)
     for (low, error), (high, other), text in _checks(row, critics)
     if low is not None

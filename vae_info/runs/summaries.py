@@ -35,7 +35,7 @@ class Writer:
     self._writer = tf.summary.create_file_writer(folder)
     self._pending = []
     self._total = total
-    self._pictured = None
+    self._pictured = step * PICTURES // total  # Fifths that had pictures.
     self._draw = None
 
   def picture(
@@ -83,7 +83,7 @@ class Writer:
       self._pending = []
       fifth, before = step * PICTURES // self._total, self._pictured
       self._pictured = fifth
-      if self._draw and before is not None and fifth > before:
+      if self._draw and fifth > before:
         for name, picture in self._draw(tf.constant(step)).items():
           tf.summary.image(name, picture, step=step)
     self._writer.flush()
