@@ -107,6 +107,37 @@ def test_codes_alone_have_c_and_no_density():
     ({'split': None}, 'no array split'),
     ({'split': np.full(1_200, 3)}, r'0 \(training\), 1 \(validation\)'),
     ({'split': np.zeros(1_200, int)}, 'at least 2 images of validation'),
+    # Degenerate ones, which gave a traceback or NaN.
+    (
+      {'means': np.full([1_200, 3], 1e20), 'scales': np.full([1_200, 3], 1e20)},
+      r'means should be at most 1e\+15 in size, found 1e\+20; divide',
+    ),
+    ({'means': np.full([1_200, 3], 1e300)}, r'found 1e\+300; divide'),
+    ({'scales': np.full([1_200, 3], 1e20)}, r'scales should be at most 1e\+15'),
+    (
+      {'scales': np.full([1_200, 3], 1e-30)},
+      'scales should be at least .*e-14 for means with a range of .*, found '
+      '1e-30; multiply',
+    ),
+    (
+      {
+        'means': np.arange(3_600.0).reshape([1_200, 3]) * 1e5,
+        'scales': np.full([1_200, 3], 1e-14),
+      },
+      'scales should be at least 3.6e-07 for means',
+    ),
+    (
+      {'means': None, 'scales': None, 'codes': np.full([1_200, 3], 0.1)},
+      'codes of all 400 training images are the same',
+    ),
+    (
+      {'labels': np.arange(1_200) % 3 % 2},
+      'among training images, found 0 alone',
+    ),
+    (
+      {'labels': np.where(np.arange(1_200) % 3 == 2, 1, make()['labels'])},
+      'at least two classes among test images, found 1 alone; give images',
+    ),
   ],
 )
 def test_what_is_wrong_is_said_in_one_line(change, message):
@@ -114,6 +145,38 @@ def test_what_is_wrong_is_said_in_one_line(change, message):
   with pytest.raises(UserError, match=message) as caught:
     arrays.evaluate(given, settings=FAST)
   assert len(str(caught.value).splitlines()) == 1
+
+
+def test_small_units_are_not_degenerate():
+  given = make()
+  some = {name: 1e-13 * given[name] for name in ('means', 'scales')}
+  [row] = arrays.evaluate(given | some, settings=FAST)
+  numbers = [value for value in row.values() if isinstance(value, float)]
+  assert np.isfinite(numbers).all()
+  assert row['information_upper'] == pytest.approx(3.1, abs=0.3)
+  assert row['label_distortion_least'] < 0.02
+
+
+def test_codes_in_an_unsuitable_unit_get_a_note(tmp_path):
+  given = make()
+  del given['scales']
+  codes = given.pop('means')
+  codes /= codes[given['split'] == 0].std(axis=0)
+  for factor, spread in (
+    (0.01, '0.01'),
+    (0.5, None),
+    (5.0, None),
+    (30.0, '30'),
+  ):
+    note = arrays.spread_note(arrays.check(given | {'codes': codes * factor}))
+    if spread is None:
+      assert note is None
+    else:
+      assert f'deviation of {spread}' in note
+  np.savez(tmp_path / 'x.npz', codes=codes * 0.01, **given)
+  fast = ('--classifier_epochs=1', '--classifier_batch_size=100')
+  output = call('evaluate_codes', f'--codes={tmp_path}/x.npz', *fast)
+  assert output.startswith('note: training codes have a standard deviation of')
 
 
 @pytest.fixture
@@ -205,6 +268,7 @@ def test_the_commands_encode_and_evaluate_codes(
   )
   assert 'any C ≥' in output and '1,000 labels' in output
   assert '\nInfoNCE: at most I(X;Z)' in output and 'doubtful' not in output
+  assert 'note: training codes' not in output
   with open(table, newline='') as file:
     [row] = csv.DictReader(file)
   assert row['run'] == 'codes' and row['task'] == 'digit'

@@ -11,7 +11,7 @@ from vae_info.baselines.config import BaselineConfig
 from vae_info.config import Config
 from vae_info.datasets import omniglot_drawers
 from vae_info.errors import UserError
-from vae_info.evaluation import Options
+from vae_info.evaluation import Options, arrays
 from vae_info.networks import model as models
 from vae_info.runs import Run, checkpoints
 
@@ -107,7 +107,9 @@ def sided():
   )
 
 
-def test_what_is_given_reaches_the_classifier(sided, tmp_path, monkeypatch):
+@pytest.fixture
+def finished(sided, tmp_path, monkeypatch):
+  """A finished run, which has not been trained."""
   monkeypatch.setattr(datasets, 'load', lambda *args: sided)
   run = Run(tmp_path / 'run')
   run.open(Config(latent_size=2))
@@ -117,16 +119,30 @@ def test_what_is_given_reaches_the_classifier(sided, tmp_path, monkeypatch):
   )
   checkpoints.save(manager, 3)
   run.finish({'step': 3, 'train_images': list(sided.train.images.shape)})
+  return run
+
+
+def test_what_is_given_reaches_the_classifier(finished):
   settings = {k.removeprefix('classifier_'): v for k, v in FAST.items()}
   options = Options(num_samples=2, classifier=settings)
-  rows = {row['task']: row for row in evaluation.run(run, options)}
+  rows = {row['task']: row for row in evaluation.run(finished, options)}
   # The label is what is given, so C is 0. The code alone knows nothing of it.
   assert rows['side']['label_distortion'] < 0.05
   assert rows['hidden']['label_distortion'] > 0.6
   assert rows['side']['label_entropy'] == rows['hidden']['label_entropy']
   # The stored classifier, which takes both, gives the same.
   again = Options(task='side', num_samples=2)
-  assert evaluation.run(run, again) == [rows['side']]
+  assert evaluation.run(finished, again) == [rows['side']]
+
+
+def test_a_file_of_codes_leaves_out_a_task_that_is_given_more(finished, capsys):
+  found = arrays.of_run(finished)
+  assert {name for name in found if name.startswith('labels')} == {
+    'labels_quadrant',
+    'labels_hidden',
+  }
+  [note] = capsys.readouterr().err.splitlines()
+  assert note.startswith('note: labels of side are left out')
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,28 @@
 """Bounds on information: closed forms, coverage, and a world that is known."""
 
 import math
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
 from scipy.special import logsumexp
 
 from vae_info.datasets import sprites
-from vae_info.evaluation import bounds, information, mixtures, sums, truth
+from vae_info.evaluation import (
+  bounds,
+  information,
+  mixtures,
+  sandwich,
+  sums,
+  truth,
+)
 from vae_info.evaluation.pairwise import Gaussians, Kernel, blocks
 from vae_info.evaluation.sums import log_sums, pair_sums
 
 HALF = Kernel.tempered(0.5)
+tfd = tfp.distributions
 
 
 def channel(count, size, power, seed=0):
@@ -446,6 +457,53 @@ def test_the_truth_agrees_with_a_closed_form():
   total = found['information sign'].mean + found['label_distortion sign'].mean
   prior = joint.sum(axis=0)
   assert total == pytest.approx(-np.sum(prior * np.log(prior)))
+
+
+def line_of_sprites(seed, marginal):
+  """A point on 40 images of one pixel each, x -> Normal(x, 1)."""
+  encoder = types.SimpleNamespace(
+    parameters=lambda images: tf.reshape(images, [-1, 1]),
+    distribution=lambda means: tfd.MultivariateNormalDiag(
+      means, tf.ones_like(means)
+    ),
+  )
+  return types.SimpleNamespace(
+    model=types.SimpleNamespace(encoder=encoder, marginal=lambda: marginal),
+    dataset=types.SimpleNamespace(name='sprites'),
+    splits={'test': types.SimpleNamespace(gaussians=True)},
+    seed=seed,
+  )
+
+
+def test_the_true_divergence_has_the_error_of_its_own_draws(monkeypatch):
+  count = 40
+  even, x = np.full(count, 1 / count), np.arange(count, dtype=np.uint8)
+  joint = {'half': np.eye(2)[x // 20] / count}
+  images = x.reshape([-1, 1, 1, 1])
+  world = sprites.World(images, even, joint, x, {'half': x // 20})
+  monkeypatch.setattr(sprites, 'world', lambda: world)
+  means = x.astype(np.float32)
+  q = tfd.MixtureSameFamily(
+    tfd.Categorical(probs=even.astype(np.float32)),
+    tfd.MultivariateNormalDiag(means[:, None], tf.ones([count, 1])),
+  )
+  # The marginal is q(z) itself, so the divergence is 0 at every code.
+  found = sandwich.true_values(line_of_sprites(0, q))
+  assert found['divergence'].mean == pytest.approx(0.0, abs=1e-4)
+  assert found['divergence'].stderr < 1e-4 < found['information'].stderr
+  # A marginal beside q(z): the integral, and errors over many seeds.
+  m = tfd.MultivariateNormalDiag([25.0], [6.0])
+  grid = np.linspace(-10.0, 50.0, 6_001, dtype=np.float32)[:, None]
+  log_q, log_m = q.log_prob(grid).numpy(), m.log_prob(grid).numpy()
+  exact = float(np.sum(np.exp(log_q) * (log_q - log_m)) * 0.01)
+  several = [
+    sandwich.true_values(line_of_sprites(seed, m))['divergence']
+    for seed in range(20)
+  ]
+  errors = np.array([found.mean - exact for found in several])
+  claimed = np.array([found.stderr for found in several])
+  ratio = np.sqrt(np.mean(errors**2) / np.mean(claimed**2))
+  assert 0.7 < ratio < 1.3, (errors, claimed)
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@
 
     python -m vae_info.encode --run=runs/NAME --output=codes.npz
 
-`python -m vae_info.evaluate_codes` reads such a file.
+`python -m vae_info.evaluate_codes` reads such a file. Labels of a task whose
+classifier is given more than the code are left out, with a note.
 """
 
 from typing import Any

@@ -58,6 +58,9 @@ def main(argv):
   given = arrays.read(FLAGS.codes)
   if FLAGS.task:
     given = arrays.of_task(given, FLAGS.task)
+  note = arrays.spread_note(arrays.check(given, settings.seed))
+  if note:
+    print(note, flush=True)
   name, learned = pathlib.PurePath(FLAGS.codes).stem, []
   if FLAGS.critics:
     from vae_info.evaluation import critics

@@ -8,11 +8,13 @@ An `.npz` file has these arrays, of N images in any order:
     split            int [N]: 0 training, 1 validation, 2 test
 
 With `codes` alone no density is known. There are C and the least C, but no R
-and no bound on I(X;Z).
+and no bound on I(X;Z). Numbers are at most 1e15 in size. Scales are at least
+1e-15, and at least 1e-15 of the range of the means.
 """
 
 import dataclasses
 import functools
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -40,6 +42,11 @@ from vae_info.evaluation.stored import Fitted
 from vae_info.runs import Run, provenance, rows as tables
 
 SPLITS = ('train', 'validation', 'test')
+# Squares would overflow in float32: of larger numbers, and of means divided by
+# smaller scales.
+LARGEST = 1e15
+SMALLEST = 1e-15
+SPREADS = 0.1, 10.0  # Codes of less or more get a note; `spread_note`.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,17 +146,7 @@ def check(arrays: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:
   """
   gaussians = None
   if 'means' in arrays or 'scales' in arrays:
-    means, scales = (_floats(arrays, name) for name in ('means', 'scales'))
-    if means.shape != scales.shape:
-      raise UserError(
-        f'scales should have the shape of means, {list(means.shape)}, found '
-        f'{list(scales.shape)}; repeat scales that images share'
-      )
-    if scales.min() <= 0.0:
-      raise UserError(
-        f'scales should be standard deviations above 0, found {scales.min():g}'
-      )
-    gaussians = Gaussians(means, scales)
+    gaussians = _gaussians(arrays)
     rng = randomness.generator(seed, 'evaluation codes')
     codes = gaussians.draw(rng).astype(np.float32)
   else:
@@ -168,9 +165,33 @@ def check(arrays: Mapping[str, np.ndarray], seed: int = 0) -> Arrays:
     task: _integers(arrays, name, count) for task, name in names.items()
   }
   result = Arrays(gaussians, codes, labels, split, seed)
+  _check_splits(result)
   for task in labels:
     _check_task(result, task)
   return result
+
+
+def _gaussians(arrays):
+  """p(z|x) of all images."""
+  means, scales = (_floats(arrays, name) for name in ('means', 'scales'))
+  if means.shape != scales.shape:
+    raise UserError(
+      f'scales should have the shape of means, {list(means.shape)}, found '
+      f'{list(scales.shape)}; repeat scales that images share'
+    )
+  if scales.min() <= 0.0:
+    raise UserError(
+      f'scales should be standard deviations above 0, found {scales.min():g}'
+    )
+  span = float(np.ptp(means, axis=0).max())
+  least_scale = SMALLEST * max(1.0, span)
+  if scales.min() < least_scale:
+    raise UserError(
+      f'scales should be at least {least_scale:.3g} for means with a range of '
+      f'{span:.3g}, found {scales.min():.3g}; multiply means and scales by one '
+      'number, or give codes without noise as codes, without the two'
+    )
+  return Gaussians(means, scales)
 
 
 def _floats(arrays, name, wanted=None):
@@ -192,6 +213,12 @@ def _floats(arrays, name, wanted=None):
       f'{name} should be finite: {len(wrong)} rows are not, the first is '
       f'{wrong[0]}'
     )
+  largest = float(np.abs(values).max())
+  if largest > LARGEST:
+    raise UserError(
+      f'{name} should be at most {LARGEST:g} in size, found {largest:.3g}; '
+      'divide codes, means and scales by one number'
+    )
   return values.astype(np.float32)
 
 
@@ -210,8 +237,7 @@ def _integers(arrays, name, count):
   return values.astype(np.int32)
 
 
-def _check_task(arrays, task):
-  labels = arrays.labels[task]
+def _check_splits(arrays):
   for name in SPLITS:
     part = arrays.part(name)
     if len(part) < 2:
@@ -219,19 +245,50 @@ def _check_task(arrays, task):
         f'split should have at least 2 images of {name} '
         f'({SPLITS.index(name)}), found {len(part)}'
       )
-  train = labels[arrays.part('train')]
-  found = len(np.unique(train))
-  if found < 2:
+  train = arrays.codes[arrays.part('train')]
+  if not np.ptp(train, axis=0).any():
     raise UserError(
-      f'labels of {task} should have at least two classes among training '
-      f'images, found {found}'
+      f'codes of all {len(train)} training images are the same, so they know '
+      'nothing; give codes that differ'
     )
+
+
+def _check_task(arrays, task):
+  labels = arrays.labels[task]
+  for name, images in (('train', 'training'), ('test', 'test')):
+    found = np.unique(labels[arrays.part(name)])
+    if len(found) < 2:
+      raise UserError(
+        f'labels of {task} should have at least two classes among {images} '
+        f'images, found {found[0]} alone; give images of another class too, or '
+        'leave these labels out'
+      )
+  train = labels[arrays.part('train')]
   classes = int(labels.max()) + 1
   if len(train) < classes:
     raise UserError(
       f'labels of {task} go up to {classes - 1}, so at least {classes} '
       f'training images are needed, found {len(train)}'
     )
+
+
+def spread_note(checked: Arrays) -> str | None:
+  """A line on codes in a unit that does not suit the paper's classifier.
+
+  It gets codes as they are, with weights and a learning rate for codes whose
+  standard deviation is about 1. None if that of the training codes, the root
+  mean square over dimensions, is within `SPREADS`.
+  """
+  train = checked.codes[checked.part('train')].astype(np.float64)
+  spread = float(np.sqrt(train.var(axis=0).mean()))
+  if SPREADS[0] <= spread <= SPREADS[1]:
+    return None
+  return (
+    f'note: training codes have a standard deviation of {spread:.3g}, the root '
+    "mean square over dimensions; the paper's classifier is made for about 1, "
+    f'and its C may be too large; divide codes, means and scales by '
+    f'{spread:.3g}: R and I(X;Z) do not depend on the unit'
+  )
 
 
 def read(path: str) -> dict[str, np.ndarray]:
@@ -277,6 +334,8 @@ def of_run(
   """The arrays of a finished run.
 
   With a flow, `means` and `scales` are those before it, and `codes` after it.
+  A file has no place for what a classifier is given beside the code. So labels
+  of such a task are left out, and a line on stderr says so.
 
   Args:
     run: A finished run.
@@ -298,6 +357,9 @@ def of_run(
     )
   [point] = curve.load(run, None if beta is None else [beta])
   data = datasets.load(config.dataset, data_dir, cache_dir, config.binarization)
+  for task in data.num_classes:
+    if data.train.given.get(task):
+      print(_left_out(task), file=sys.stderr, flush=True)
   parts: dict[str, list[np.ndarray]] = {}
   for number, name in enumerate(SPLITS):
     if split not in ('all', name):
@@ -307,6 +369,15 @@ def of_run(
     for key, values in content.items():
       parts.setdefault(key, []).append(values)
   return {key: np.concatenate(values) for key, values in parts.items()}
+
+
+def _left_out(task):
+  """Says that a task has no labels in a file, and why."""
+  return (
+    f'note: labels of {task} are left out: its classifier is given more than '
+    'the code, which a file of codes cannot hold; python -m vae_info.evaluate '
+    f'--task={task} has its C'
+  )
 
 
 def _of_split(model, config, split, name):
@@ -326,7 +397,11 @@ def _of_split(model, config, split, name):
     'means': found.gaussians.means,
     'scales': found.gaussians.scales,
     'codes': found.codes,
-    **{f'labels_{task}': labels for task, labels in split.labels.items()},
+    **{
+      f'labels_{task}': labels
+      for task, labels in split.labels.items()
+      if not split.given.get(task)
+    },
   }
 
 
@@ -360,7 +435,7 @@ def evaluate(
     'latent_size': checked.codes.shape[1],
     'seed': settings.seed,
     'num_samples': 1,
-    'classifier': settings.family,
+    'classifier': settings.name,
     'device': provenance.device(),
     'version': provenance.version(),
   }

@@ -2,9 +2,8 @@
 
 Validation images choose the bandwidths of the aggregate posterior, the weights
 of mixtures, and the exponent alpha and reference b of the tempered bound. They
-also choose which lower bound is reported, except that InfoNCE is compared by
-its value on test images. Encodings of training images make the aggregate
-posterior. Reported numbers use test images alone.
+also choose which lower bound is reported. Encodings of training images make the
+aggregate posterior. Reported numbers use test images alone.
 
     uppers = rate, refitted marginal, aggregate posterior, mixture of the three
     lowers = InfoNCE, tempered, strata

@@ -57,6 +57,7 @@ def columns(
     count: Training images.
     budgets: Numbers of labels.
     settings: The paper's classifier, of which layers, batch and seed are used.
+      Its epochs are an upper limit too, beside `EPOCHS`.
 
   Raises:
     UserError: There are too few images, or a loss is not finite.

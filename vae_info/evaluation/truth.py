@@ -43,7 +43,8 @@ def measure(
     probabilities: p(x), `[M]`.
     joint: p(x, y) of each task, `[M, C]`.
     rng: Draws the codes.
-    log_marginal: ln m(z), `[n, L] -> [n]`, if there is a marginal.
+    log_marginal: ln of the density of codes that m(z) gives, if there is a
+      marginal: from a code of each image, `[M, L]`, to `[M]`.
 
   Returns:
     `information`, I(X;Z), and `divergence`, KL(q||m), if there is a marginal.
