@@ -40,6 +40,7 @@ def test_names_are_those_of_the_classes(names, known):
     ({'beta': float('nan')}, 'beta must be at least 0, got nan'),
     ({'beta': float('inf')}, 'beta must be finite, got inf'),
     ({'epochs': 0}, 'epochs must be above 0, got 0'),
+    ({'seed': 2**31}, 'seed must be below 2147483648, got 2147483648'),
     ({'steps': 0}, 'steps must be above 0, got 0'),
     ({'epochs': 1, 'steps': 1}, 'epochs or steps, not both'),
     ({'learning_rate': 0}, 'learning_rate must be above 0'),

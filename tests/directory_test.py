@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
+import vae_info
 from vae_info.baselines.config import BaselineConfig
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.runs import Run, finished_runs, locks, rows
+from vae_info.runs import Run, finished_runs, locks, provenance, rows
 
 PCA = BaselineConfig('static_mnist', 'digit', 'pca')
 
@@ -145,3 +146,10 @@ def test_a_second_process_is_refused_until_the_first_ends(tmp_path):
   holder.wait()
   with locks.lock(tmp_path):
     assert (tmp_path / 'run.lock').read_text().strip().isdigit()
+
+
+def test_a_version_is_never_that_of_another_checkout(tmp_path, monkeypatch):
+  place = tmp_path / '.venv' / 'vae_info'
+  monkeypatch.setattr(vae_info, '__file__', str(place / '__init__.py'))
+  (tmp_path / '.git').mkdir()
+  assert provenance.version() == vae_info.__version__

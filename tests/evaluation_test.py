@@ -384,5 +384,6 @@ def test_critics_at_some_betas_are_not_taken_for_those_at_all(tmp_path):
   detail = {'task': 'digit', 'critics': []}
   run.write_rows(rows, [detail | {'beta': 0.5}])
   assert not Options(critics=True).satisfied_by(run)
+  assert Options(critics=True, betas=(0.5,)).satisfied_by(run)
   run.write_rows(rows, [detail | {'beta': beta} for beta in (0.5, 1.0)])
   assert Options(critics=True).satisfied_by(run)

@@ -226,6 +226,11 @@ def test_all_tasks_may_share_a_trunk(faces):
   assert heads.networks(apart, tasks) == ['Dark_Top', 'shared']
 
 
+def test_a_beta_that_is_named_twice_is_one_point(run):
+  points = evaluation.curve.load(run, (1.0, 0.1, 1.0))
+  assert [point.beta for point in points] == [1.0, 0.1]
+
+
 def test_heads_in_one_pass_give_what_each_gives_alone(run, faces):
   [point] = evaluation.curve.load(run, (1.0,))
   network = classifiers.Mlp(8, 8, (5,), np.random.default_rng(0))

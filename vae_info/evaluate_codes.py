@@ -38,7 +38,13 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'task', None, 'The task to evaluate. The default is every task of the file.'
   )
-  flags.DEFINE_integer('seed', 0, 'Seed of all random draws.', lower_bound=0)
+  flags.DEFINE_integer(
+    'seed',
+    0,
+    'Seed of all random draws.',
+    lower_bound=0,
+    upper_bound=2**31 - 1,
+  )
   cli.define_more_estimates()
   cli.define_classifier_flags()
 

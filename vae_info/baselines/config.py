@@ -13,6 +13,7 @@ from vae_info.config import (
   NOT_NEGATIVE,
   POSITIVE,
   PRECISIONS,
+  SEEDS,
   Bounds,
   check_binary,
   check_data,
@@ -123,7 +124,7 @@ class BaselineConfig:
   task: str
   baseline: str
   binarization: str = 'static'
-  seed: int = option(0, '', bounds=NOT_NEGATIVE)
+  seed: int = option(0, '', bounds=SEEDS)
   classifier_hidden: tuple[int, ...] = _option(CLASSIFIERS['mlp'])
   classifier_learning_rate: float = _option(1e-4)
   classifier_epochs: int = _option(100)

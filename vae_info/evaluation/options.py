@@ -191,11 +191,11 @@ class Options:
     wanted = {self.task} if self.task else set(tasks)
     if self.task == datasets.ALL:
       wanted = tasks.union(datasets.KNOWN_TASKS.get(rows[0]['dataset'], ()))
-    if rows[0]['beta_trained']:
+    if rows[0]['beta_trained'] and self.betas:
       present = {(row['task'], row['beta']) for row in rows}
-      asked = itertools.product(wanted, self.betas or ())
-      if not present.issuperset(asked):
+      if not present.issuperset(itertools.product(wanted, self.betas)):
         return False
+      rows = [row for row in rows if row['beta'] in self.betas]
     if self.critics:
       measured = {d['beta'] for d in run.details if 'critics' in d}
       if not measured.issuperset(row['beta'] for row in rows):
