@@ -90,7 +90,7 @@ def test_a_folder_that_is_not_there_has_nothing(tmp_path):
 @pytest.mark.parametrize(
   'started, flushes, pictured',
   [
-    (0, [300], [300]),  # Shorter than the time between two checkpoints.
+    (0, [300], []),  # Shorter than the time between two checkpoints.
     (0, [50, 70, 150, 300], [70, 150, 300]),
     (90, [110, 130], [130]),  # Resumed.
   ],

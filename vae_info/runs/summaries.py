@@ -35,7 +35,7 @@ class Writer:
     self._writer = tf.summary.create_file_writer(folder)
     self._pending = []
     self._total = total
-    self._pictured = step * PICTURES // total  # Fifths that had pictures.
+    self._pictured = None
     self._draw = None
 
   def picture(
@@ -67,6 +67,9 @@ class Writer:
   def flush(self, step: int) -> None:
     """Writes what was added, and pictures after each fifth of the training.
 
+    There are none at the first flush. A training that has no other is too short
+    for pictures: the paper's autoregressive decoder takes minutes for them.
+
     A failed write is only a warning: the training matters more.
     """
     try:
@@ -83,7 +86,7 @@ class Writer:
       self._pending = []
       fifth, before = step * PICTURES // self._total, self._pictured
       self._pictured = fifth
-      if self._draw and fifth > before:
+      if self._draw and before is not None and fifth > before:
         for name, picture in self._draw(tf.constant(step)).items():
           tf.summary.image(name, picture, step=step)
     self._writer.flush()
