@@ -1,5 +1,6 @@
 """Summaries: each step is there once, even if the training was killed."""
 
+import math
 import pathlib
 import types
 
@@ -95,8 +96,22 @@ def test_a_folder_that_is_not_there_has_nothing(tmp_path):
     (90, [110, 130], [130]),  # Resumed.
   ],
 )
-def test_pictures_come_after_each_fifth(tmp_path, started, flushes, pictured):
-  writer = summaries.Writer(Run(tmp_path), started, total=300)
+def test_pictures_come_after_each_fifth(
+  tmp_path, monkeypatch, started, flushes, pictured
+):
+  monkeypatch.setattr(summaries, 'PICTURES_SHARE', math.inf)
+  write_pictures(tmp_path, started, flushes)
+  assert sorted(set(steps(tmp_path / 'summaries'))) == pictured
+
+
+def test_pictures_that_take_long_are_left_out(tmp_path, monkeypatch):
+  monkeypatch.setattr(summaries, 'PICTURES_SHARE', 0.0)
+  write_pictures(tmp_path, 0, [50, 70, 150, 300])
+  assert set(steps(tmp_path / 'summaries')) == {70}
+
+
+def write_pictures(folder, started, flushes):
+  writer = summaries.Writer(Run(folder), started, total=300)
   writer.picture(
     types.SimpleNamespace(
       encoder=lambda images: tfd.Deterministic(tf.zeros([images.shape[0], 1])),
@@ -110,4 +125,3 @@ def test_pictures_come_after_each_fifth(tmp_path, started, flushes, pictured):
   )
   for step in flushes:
     writer.flush(step)
-  assert sorted(set(steps(tmp_path / 'summaries'))) == pictured

@@ -1,5 +1,6 @@
 """TensorBoard summaries: of a training, curves and pictures; of dimensions."""
 
+import time
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -9,7 +10,9 @@ from absl import logging
 from vae_info import randomness
 from vae_info.runs.directory import Run
 
-PICTURES = 5  # Sets of pictures in one training.
+PICTURES = 5  # Sets of pictures in one training, at most.
+# Pictures may take this share of the time. Then later ones are left out.
+PICTURES_SHARE = 0.1
 SIDE = 8  # Images in a row and in a column.
 EVALUATION = 'evaluation'  # A folder in that of the training's summaries.
 
@@ -37,6 +40,7 @@ class Writer:
     self._total = total
     self._pictured = None
     self._draw = None
+    self._started, self._drawing = time.monotonic(), 0.0  # Seconds.
 
   def picture(
     self, model, images: np.ndarray, seed: int, levels: int = 2
@@ -67,8 +71,9 @@ class Writer:
   def flush(self, step: int) -> None:
     """Writes what was added, and pictures after each fifth of the training.
 
-    There are none at the first flush. A training that has no other is too short
-    for pictures: the paper's autoregressive decoder takes minutes for them.
+    There are none at the first flush: a training that has no other is too short
+    for them. There are none either while earlier ones took over a tenth of the
+    time. The paper's autoregressive decoder takes minutes for one set.
 
     A failed write is only a warning: the training matters more.
     """
@@ -84,11 +89,14 @@ class Writer:
           tf.summary.scalar(name, value, step=at)
       # Clear them before the pictures, which may fail: none is written twice.
       self._pending = []
+      now = time.monotonic()
       fifth, before = step * PICTURES // self._total, self._pictured
       self._pictured = fifth
-      if self._draw and before is not None and fifth > before:
+      due = self._draw and before is not None and fifth > before
+      if due and self._drawing <= PICTURES_SHARE * (now - self._started):
         for name, picture in self._draw(tf.constant(step)).items():
           tf.summary.image(name, picture, step=step)
+        self._drawing += time.monotonic() - now
     self._writer.flush()
 
 
