@@ -19,7 +19,7 @@ from absl import app, flags
 
 from launch import driver, engines, jobs, selection
 from launch.display import Display
-from vae_info import cli
+from vae_info import cli, machine
 from vae_info.runs.directory import FINISHED
 
 FLAGS = flags.FLAGS
@@ -64,7 +64,7 @@ def drive(engine: engines.Engine, todo: Sequence[jobs.Job]) -> float:
 def empty(steps: int) -> Iterator[Row]:
   """Measures Ray's overhead on fifty runs that only sleep for a second."""
   del steps
-  count, cores = 50, len(os.sched_getaffinity(0))
+  count, cores = 50, machine.cores()
   with tempfile.TemporaryDirectory() as folder:
     todo = [empty_job(folder, f'run{i}') for i in range(count)]
     started = time.perf_counter()
@@ -124,7 +124,7 @@ def overhead(steps: int) -> Iterator[Row]:
   # The sweep starts its runs in this order, and `packed` depends on it.
   entries = selection.choose('smoke', (longer,), chosen)
   seconds = [own[entry.name] for entry in entries]
-  cores = len(os.sched_getaffinity(0))
+  cores = machine.cores()
   ideal = packed(seconds, cores)
   yield (
     "a sweep over its runs' own times, packed onto the cores",

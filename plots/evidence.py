@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from plots.curves import interpolated
+from plots.curves import crossing, interpolated
 from plots.representatives import preference
 from plots.seeds import Mean, averaged
 from plots.table import INVARIANT, MODEL, Row, column, rows_of_methods
@@ -142,6 +142,19 @@ class Family:
       values.append(value)
       errors.append(error)
     return Mean.of(values, errors) if values else None
+
+  def first_within(self, loss: float) -> float | None:
+    """The least rate, nats, at which the mean C is at most `loss`.
+
+    It is interpolated along the curve; None if C is above `loss` everywhere.
+    """
+    rows = sorted(self.rows, key=lambda row: row.number('rate'))
+    rates = [row.number('rate') for row in rows]
+    losses = [row.number('label_distortion') for row in rows]
+    if losses[0] <= loss:
+      return rates[0]
+    place = crossing(loss, rates, losses)
+    return place if math.isfinite(place) else None
 
   def objective(self, beta: float) -> Mean | None:
     """D + beta R at a beta, averaged over seeds; None outside the curve.

@@ -45,11 +45,12 @@ def draw(axes, rows: Sequence[Row], x: str, y: str) -> None:
     axes.plot(*places, label=f'flow {variant}', **_styled(*shown))
 
 
-def key(rows: Sequence[Row]) -> list[Line2D]:
-  """The entries of a key for the flows in `rows`."""
-  looks = map(look, variants(rows))
+def key(panels: Sequence[Sequence[Row]]) -> list[Line2D]:
+  """The entries of a key for the flows in the rows of several plots."""
+  names = dict.fromkeys(name for rows in panels for name in variants(rows))
   return [
-    Line2D([], [], label=name, **_styled(*shown)) for name, *shown in looks
+    Line2D([], [], label=name, **_styled(*shown))
+    for name, *shown in map(look, names)
   ]
 
 

@@ -127,6 +127,14 @@ def test_codes_alone_have_c_and_no_density():
       'scales should be at least 3.6e-07 for means',
     ),
     (
+      {
+        'means': np.arange(3_600.0).reshape([1_200, 3]),
+        'scales': np.full([1_200, 3], 1e-4),
+      },
+      'scales should be at least 0.0036 for means up to 3.6e.03, found 0.0001, '
+      'since codes are float32',
+    ),
+    (
       {'means': None, 'scales': None, 'codes': np.full([1_200, 3], 0.1)},
       'codes of all 400 training images are the same',
     ),
@@ -155,6 +163,25 @@ def test_small_units_are_not_degenerate():
   assert np.isfinite(numbers).all()
   assert row['information_upper'] == pytest.approx(3.1, abs=0.3)
   assert row['label_distortion_least'] < 0.02
+
+
+def test_twins_of_which_training_has_none_get_bounds():
+  """Test codes are near validation codes, and far from those of training."""
+  rng = np.random.default_rng(5)  # A seed at which temperature 1 is chosen.
+  centres = rng.standard_normal([3_000, 5])
+  known, new = np.arange(1_500), np.arange(1_500, 1_560)
+  means, objects = [], []
+  for kinds, count in ((known, 1_000), (new, 400), (new, 400)):
+    objects.append(rng.choice(kinds, count))
+    means.append(centres[objects[-1]] + 0.01 * rng.standard_normal([count, 5]))
+  given = {
+    'means': np.concatenate(means),
+    'scales': np.full([1_800, 5], 0.01),
+    'labels': np.concatenate(objects) % 3,
+    'split': np.repeat(np.arange(3), [1_000, 400, 400]),
+  }
+  [row] = arrays.evaluate(given, settings=FAST)
+  assert row['information_lower'] < row['information_upper']
 
 
 def test_codes_in_an_unsuitable_unit_get_a_note(tmp_path):
@@ -213,6 +240,11 @@ def test_a_task_of_several_can_be_chosen():
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):
+  np.save(tmp_path / 'one.npy', np.zeros(3))
+  with pytest.raises(
+    UserError, match='one.npy is not an .npz .* np.savez writ'
+  ):
+    arrays.read(str(tmp_path / 'one.npy'))
   with pytest.raises(UserError, match='does not exist'):
     arrays.read(str(tmp_path / 'none.npz'))
   np.savez_compressed(tmp_path / 'good.npz', codes=np.arange(1000))
@@ -245,6 +277,8 @@ def test_the_commands_encode_and_evaluate_codes(
   for words in (('encode', f'--run={run}'), ('evaluate_codes', '--codes=x')):
     error = call(*words, lost, status=1)
     assert 'nowhere/x does not exist' in error
+    error = call(*words, f'--output={tmp_path}', status=1)
+    assert 'is a folder; name a file in it' in error
   call('encode', f'--run={run}', f'--output={codes}', dataset=digits)
   with np.load(codes) as file:
     assert file['means'].shape == file['codes'].shape == (2_000, 4)

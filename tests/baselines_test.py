@@ -416,6 +416,27 @@ def test_search_evaluates_the_best_alone(tiny, tmp_path):
   assert evaluated.parent == min(values, key=values.get)
 
 
+def test_after_a_baseline_that_cannot_be_come_the_others(tiny, tmp_path):
+  errors = call(
+    'baselines',
+    '--baseline=all',
+    '--epochs=1',
+    '--batch_size=16',
+    '--classifier_epochs=1',
+    '--classifier_batch_size=16',
+    f'--runs_dir={tmp_path}',
+    dataset=tiny,
+    status=1,
+  )
+  assert 'error: pca: the images have' in errors
+  assert 'error: kmeans: --kmeans_clusters must be at most' in errors
+  kinds = {
+    json.loads(p.read_text())['rows'][0]['method']
+    for p in tmp_path.glob(f'*/{EVALUATION}')
+  }
+  assert {'random_dense', 'supervised_simple', 'supervised_complex'} <= kinds
+
+
 def test_requests_become_configs():
   common = {'dataset': 'static_mnist', 'binarization': 'static', 'seed': 1}
   searched = [{'depth': depth} for depth in (1, 2)]
@@ -455,7 +476,22 @@ def test_a_finished_directory_of_something_else_is_refused(tmp_path):
     (['--baseline=pca', '--search'], 'pca has nothing to search'),
     ([], '--baseline is needed: one of random_dense, '),
     (['--baseline=clusters'], '--codes_of is needed'),
-    (['--baseline=all', '--run=x'], '--run needs --task and one --baseline'),
+    (
+      ['--baseline=all', '--run=x'],
+      '--run needs one --task and one --baseline',
+    ),
+    (
+      ['--baseline=pca', '--task=all', '--run=x'],
+      '--run needs one --task and one --baseline',
+    ),
+    (
+      ['--baseline=supervised_complex', '--search', '--depth=8'],
+      'with --search give --search_depths instead of --depth',
+    ),
+    (
+      ['--baseline=supervised_complex', '--search_dropouts=0'],
+      '--search_dropouts needs --search',
+    ),
     (['--baseline=all', '--dataset=foo'], "unknown dataset 'foo'"),
     (['--classifier=foo'], 'should be one of <linear|mlp|mlp_large>'),
     (['--baseline=pca', '--task=letter', '--runs_dir={}'], 'unknown task'),

@@ -24,6 +24,7 @@ from commands import (
 
 from vae_info import config as configs, evaluation as evaluations, machine
 from vae_info.config import Config
+from vae_info.evaluation import measure
 from vae_info.runs import Run, locks
 
 
@@ -156,6 +157,22 @@ def test_a_second_time_there_is_nothing_to_do(finished):
   text = call('evaluate', f'--runs_dir={finished.parent}')
   assert 'every finished run has its evaluation; --run=DIR' in text
   assert 'is finished' in call('train', f'--run={finished}')
+
+
+def test_a_folder_that_cannot_be_opened_does_not_stop_the_others(
+  tmp_path, monkeypatch
+):
+  for name in 'ab':
+    Run(tmp_path / name).open(Config())
+    Run(tmp_path / name).finish({'step': 1, 'train_images': [5, 2, 2, 1]})
+  (tmp_path / 'a' / 'run.lock').unlink(missing_ok=True)
+  (tmp_path / 'a' / 'run.lock').mkdir()
+  monkeypatch.setattr(
+    measure, 'measure', lambda run, _: run.write_rows([]) or []
+  )
+  errors = call('evaluate', f'--runs_dir={tmp_path}', status=1)
+  assert 'error: ' in errors and 'run.lock' in errors
+  assert (tmp_path / 'b' / 'evaluation.json').exists()
 
 
 def test_what_another_process_evaluates_meanwhile_is_not_repeated(
@@ -347,6 +364,10 @@ def test_mistakes_get_one_clear_line(tmp_path, module, flags, message):
 def test_a_run_directory_with_another_config_is_refused(finished):
   errors = call('train', f'--run={finished}', '--beta=3', status=1)
   assert 'another config (beta: 1.0, not 3.0)' in errors
+  errors = call('train', f'--run={finished}', '--steps=7', status=1)
+  assert 'another config (' in errors and 'not 7' in errors
+  errors = call('train', f'--run={finished}', '--epochs=7', status=1)
+  assert 'another config (' in errors and 'not 7.0' in errors
 
 
 def test_a_run_without_a_readable_checkpoint_is_told(

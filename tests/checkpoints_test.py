@@ -118,6 +118,21 @@ def test_a_disk_that_refuses_is_reported(tmp_path):
     checkpoints.save(manager, 3)
 
 
+def test_a_failed_save_leaves_no_draft(tmp_path, monkeypatch):
+  _, manager = make(tmp_path)
+
+  def fail(checkpoint_number):
+    draft = tmp_path / f'ckpt-{checkpoint_number}_temp'
+    draft.mkdir()
+    (draft / 'part').write_text('some weights')
+    raise tf.errors.ResourceExhaustedError(None, None, 'No space left')
+
+  monkeypatch.setattr(manager, 'save', fail)
+  with pytest.raises(UserError, match='No space left'):
+    checkpoints.save(manager, 3)
+  assert not list(tmp_path.glob('*_temp'))
+
+
 def test_a_finished_run_has_its_last_step_or_none(tmp_path):
   saved(tmp_path)
   model = Net()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from vae_info import machine
 from vae_info.errors import Stopped, UserError
 from vae_info.evaluation import classifiers
 from vae_info.evaluation.classifiers import Examples, Settings
@@ -98,7 +99,7 @@ def test_what_cannot_be_is_refused():
   'most_weights', [10_000, pytest.param(0, marks=pytest.mark.slow)]
 )
 def test_fitted_together_each_is_as_fitted_alone(monkeypatch, most_weights):
-  monkeypatch.setattr(classifiers.os, 'sched_getaffinity', lambda _: {0, 1})
+  monkeypatch.setattr(machine, 'cores', lambda: 2)
   settings = Settings((8, 6), learning_rate=1e-2, epochs=3)
 
   def make(member):
@@ -142,7 +143,7 @@ def test_a_stack_computes_what_its_members_do():
 
 def test_after_a_failure_no_further_stack_is_begun(monkeypatch):
   monkeypatch.setattr(classifiers, 'MOST_WEIGHTS', 0)
-  monkeypatch.setattr(classifiers.os, 'sched_getaffinity', lambda _: {0})
+  monkeypatch.setattr(machine, 'cores', lambda: 1)
   labels = np.zeros(8, np.int32)
   drawn = []
 
@@ -161,7 +162,7 @@ def test_after_a_failure_no_further_stack_is_begun(monkeypatch):
 def test_a_failure_and_a_signal_end_what_is_being_fitted(monkeypatch):
   """Stacks in other threads end after their current epoch."""
   monkeypatch.setattr(classifiers, 'MOST_WEIGHTS', 0)
-  monkeypatch.setattr(classifiers.os, 'sched_getaffinity', lambda _: {0, 1})
+  monkeypatch.setattr(machine, 'cores', lambda: 2)
   labels = np.zeros(8, np.int32)
   settings = Settings((), batch_size=8, epochs=100_000)
   drawn = []

@@ -246,10 +246,9 @@ def test_all_is_satisfied_by_a_row_for_each_task_alone(tmp_path):
   run = Run(tmp_path)
 
   def write(*tasks):
-    run.write_rows(
-      [{'task': task, 'beta': 1.0, 'dataset': 'static_mnist'} for task in tasks]
-    )
+    run.write_rows([{'task': task, 'beta': 1.0, 'step': 1} for task in tasks])
 
+  run.finish({'step': 1, 'train_images': [1], 'tasks': ['digit', *NAMES]})
   everything = Options(task='all')
   write('digit', 'slant')
   assert Options().satisfied_by(run) and not everything.satisfied_by(run)
@@ -258,18 +257,28 @@ def test_all_is_satisfied_by_a_row_for_each_task_alone(tmp_path):
   assert everything.satisfied_by(run)
 
 
-@pytest.mark.parametrize('name', datasets.KNOWN_TASKS)
-def test_all_is_not_satisfied_by_any_task_alone(tmp_path, name):
+def test_all_is_evaluated_anew_if_the_training_kept_no_tasks(tmp_path):
   run = Run(tmp_path)
-  tasks = datasets.KNOWN_TASKS[name]
-  assert set(tasks) > set(datasets.MORE_TASKS.get(name, ()))
-  for task in tasks:
-    run.write_rows([{'task': task, 'beta': 1.0, 'dataset': name}])
-    assert not Options(task='all').satisfied_by(run)
+  run.finish({'step': 1, 'train_images': [1]})
+  run.write_rows([{'task': 'a', 'beta': 1.0, 'step': 1}])
+  assert Options(task='a').satisfied_by(run)
+  assert not Options(task='all').satisfied_by(run)
 
 
-def test_all_tasks_are_known_without_the_data():
-  for name in ('static_mnist', 'sprites'):
-    assert set(datasets.KNOWN_TASKS[name]) == set(
-      datasets.load(name).num_classes
+def test_of_several_tasks_those_of_one_class_are_left_out(tiny, capsys):
+  one = np.zeros(64, np.int32)
+  two = {
+    split: dataclasses.replace(
+      getattr(tiny, split), labels=getattr(tiny, split).labels | {'one': one}
     )
+    for split in ('train', 'test')
+  }
+  more = dataclasses.replace(
+    tiny, **two, num_classes=tiny.num_classes | {'one': 2}, default_tasks=()
+  )
+  assert datasets.tasks_to_evaluate(more) == ['quadrant']
+  for task in (None, 'all'):
+    assert datasets.chosen_tasks(task, more) == ['quadrant']
+    assert 'note: one of' in capsys.readouterr().err
+  with pytest.raises(UserError, match='has one class'):
+    datasets.chosen_tasks('one', more)

@@ -27,6 +27,7 @@ class TinyColours(tfds.core.GeneratorBasedBuilder):
           'shape': tfds.features.ClassLabel(num_classes=3),
           'count': np.int64,
           'identifier': np.int64,
+          'position': np.int64,
           'name': tfds.features.Text(),
           'attributes': {'large': np.bool_, 'x': np.int64},
         }
@@ -48,10 +49,19 @@ class TinyColours(tfds.core.GeneratorBasedBuilder):
           'shape': index % 3,
           'count': index % 5,
           'identifier': 10**6 + index,
+          'position': index,
           'name': f'{index}',
           'attributes': {'large': index % 2 == 0, 'x': index},
         },
       )
+
+
+class TinyBlack(TinyColours):
+  """`TinyColours` with the values 0 and 1 instead of 0 and 255."""
+
+  def _generate_examples(self, split):
+    for index, example in super()._generate_examples(split):
+      yield index, example | {'image': example['image'] // 255}
 
 
 class TinyUnlabelled(TinyColours):
@@ -65,7 +75,7 @@ class TinyUnlabelled(TinyColours):
 @pytest.fixture(scope='module')
 def prepared(tmp_path_factory):
   folder = tmp_path_factory.mktemp('tfds')
-  for builder in (TinyColours, TinyUnlabelled):
+  for builder in (TinyColours, TinyUnlabelled, TinyBlack):
     builder(data_dir=folder).download_and_prepare()
   return folder
 
@@ -81,7 +91,7 @@ def copy(prepared, tmp_path):
 
 def test_labels_splits_and_sizes(prepared, tmp_path):
   dataset = datasets.load('tfds:tiny_colours', prepared, tmp_path)
-  # Integers that are too large, or not scalar, do not count as classes.
+  # Integers that are too large, all different, or not scalar are no classes.
   assert dataset.num_classes == {'shape': 3, 'count': 5, 'large': 2}
   # Validation takes a fifth of the training split.
   sizes = [
@@ -138,6 +148,22 @@ def test_labels_out_of_range_are_told(prepared, tmp_path):
   message = 'shape should be from 0 to 2, is from -1 to 0'
   with pytest.raises(UserError, match=message):
     datasets.load('tfds:tiny_unlabelled', prepared, tmp_path)
+
+
+@pytest.mark.parametrize('binarization', ['static', 'none'])
+def test_images_of_another_range_are_told(prepared, tmp_path, binarization):
+  with pytest.raises(UserError, match='is black: no pixel is above 1 of 255'):
+    datasets.load('tfds:tiny_black', prepared, tmp_path, binarization)
+
+
+def test_tasks_do_not_depend_on_the_order_of_features():
+  label = tfds.features.ClassLabel(num_classes=2)
+  both = tfds.features.FeaturesDict({'a': label, 'b': {'y': label, 'x': label}})
+  turned = tfds.features.FeaturesDict(
+    {'b': {'x': label, 'y': label}, 'a': label}
+  )
+  for features in (both, turned):
+    assert [*tfds_images.label_features(features)] == ['a', 'x', 'y']
 
 
 def test_unknown_names_are_told(tmp_path):
@@ -226,6 +252,13 @@ def test_one_channel_of_any_kind_of_image():
   colours = tf.constant([[[255, 0, 0], [0, 255, 0]]], tf.uint8)
   made, _ = tfds_images.to_intensities(colours, (1, 2))
   assert made.numpy().reshape(-1).tolist() == [76, 150]
+  white = tf.constant([[[True], [False]]])
+  plan = tfds_images._Plan((1, 2), channels=True)
+  for convert, last in (
+    (tfds_images.to_intensities, (1, 2)),
+    (tfds_images.to_levels, plan),
+  ):
+    assert convert(white, last)[0].numpy().reshape(-1).tolist() == [255, 0]
   resized, _ = tfds_images.to_intensities(tf.constant(grey), (12, 4))
   assert resized.shape == (12, 4, 1)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -19,6 +20,13 @@ PCA = BaselineConfig('static_mnist', 'digit', 'pca')
 @pytest.fixture
 def run(tmp_path):
   return Run(tmp_path / 'run')
+
+
+def test_its_name_is_that_of_the_folder(tmp_path, monkeypatch):
+  (tmp_path / 'mine' / 'sub').mkdir(parents=True)
+  monkeypatch.chdir(tmp_path / 'mine' / 'sub')
+  for path, name in {'.': 'sub', '..': 'mine', 'x/': 'x'}.items():
+    assert Run(pathlib.Path(path)).name == name
 
 
 def test_it_keeps_its_config(run):

@@ -42,7 +42,7 @@ ROOMS = {
   'early_stopping': set(),
   'loop': BASICS | {'runs', 'devices'},
   'training': BASICS | PAPER | LEARNING | {'augmentation', 'multiplier'},
-  'evaluation': BASICS | PAPER | LEARNING,
+  'evaluation': BASICS | PAPER | LEARNING | {'machine'},
   'baselines': BASICS
   | PAPER
   | LEARNING

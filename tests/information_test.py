@@ -298,6 +298,20 @@ def test_strata_have_the_information_beside_the_label():
   assert information.infonce(codes, apart, alone).mean == 0.0
 
 
+@pytest.mark.parametrize('nats', [2.0, 8.0])
+def test_errors_of_infonce_are_those_of_repetitions(nats):
+  # Of 200 images: InfoNCE is at most 5.3.
+  found = [
+    information.infonce(codes, gaussians)
+    for gaussians, codes in (
+      channel(200, 4, power_of(nats, 4), seed) for seed in range(200)
+    )
+  ]
+  spread = np.std([bound.mean for bound in found])
+  typical = np.mean([bound.stderr for bound in found])
+  assert typical == pytest.approx(spread, rel=0.15)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('by_class', [False, True])
 def test_intervals_cover_the_expected_value(by_class):

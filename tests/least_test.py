@@ -57,6 +57,17 @@ def test_the_mixture_is_as_good_as_the_best_and_not_below_bayes(
   np.testing.assert_array_equal(found.losses, again.losses)
 
 
+def test_a_known_classifier_of_the_same_size_counts_too(labelled, monkeypatch):
+  monkeypatch.setattr(least, 'SIZES', ((8,),))
+  perfect = tuple(
+    np.log(np.where(np.eye(2)[labels], 1 - 1e-6, 1e-6))
+    for _, labels in (labelled.validation, labelled.test)
+  )
+  found = least.fit(labelled, {'mlp 8': perfect}, Settings(epochs=3))
+  assert found.losses.mean() < 1e-4
+  assert {'mlp 8', 'mlp 8, 3 epochs'} < set(found.weights)
+
+
 def test_temperatures_mend_overconfidence(labelled):
   def logits(codes, confidence):
     return confidence * np.stack([-codes[:, 0], codes[:, 0]], axis=1)

@@ -59,7 +59,7 @@ def test_a_container_with_a_quota_has_fewer_threads(monkeypatch):
   for name in machine.THREADS:
     monkeypatch.delenv(name, raising=False)
   monkeypatch.delitem(sys.modules, 'tensorflow', raising=False)
-  monkeypatch.setattr(machine.os, 'sched_getaffinity', lambda pid: range(8))
+  monkeypatch.setattr(machine, 'cores', lambda: 8)
   monkeypatch.setattr(machine, 'cpu_quota', lambda: 2)
   machine.prepare()
   assert [os.environ[name] for name in machine.THREADS] == ['2', '2']

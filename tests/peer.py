@@ -16,6 +16,7 @@ import tempfile
 import numpy as np
 
 from tests import torch_peer
+from vae_info import machine
 from vae_info.errors import UserError
 
 SCRIPT = pathlib.Path(torch_peer.__file__)
@@ -128,7 +129,7 @@ def describe(step, arrays: str, compiled: bool) -> torch_peer.Spec:
     beta=config.beta,
     learning_rate=config.learning_rate,
     precision=config.precision,
-    threads=len(os.sched_getaffinity(0)),
+    threads=machine.cores(),
     compiled=compiled,
   )
 

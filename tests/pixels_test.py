@@ -132,6 +132,20 @@ def test_an_evaluation_fills_the_columns_and_stores_the_maps(run):
   assert tables.pixels_table(rows).count('\n') == 2
 
 
+def test_sizes_that_the_decoder_cannot_make_are_refused():
+  pixels.check_shape([28, 32, 1])
+  with pytest.raises(UserError, match='multiples of 4, found 30 x 28'):
+    pixels.check_shape([30, 28, 1])
+
+
+def test_maps_of_other_betas_stay(run):
+  for beta in (0.5, 2.0, 0.5):
+    evaluation.run(run, dataclasses.replace(OPTIONS, betas=(beta,)))
+  with np.load(run.pixels) as maps:
+    assert sorted(maps['betas'].tolist()) == [0.5, 2.0]
+    assert maps['maps'].shape == (2, 8, 8, 1)
+
+
 def test_a_run_without_them_is_not_done(run):
   plain = dataclasses.replace(OPTIONS, refit_decoder=False, betas=(1.0,))
   [row] = evaluation.run(run, plain)

@@ -88,6 +88,14 @@ def test_a_folder_that_is_not_there_has_nothing(tmp_path):
   assert not pathlib.Path(tmp_path / 'none').exists()
 
 
+def test_a_folder_that_cannot_be_written_is_only_a_warning(tmp_path, caplog):
+  (tmp_path / 'summaries').write_text('not a folder')
+  writer = summaries.Writer(Run(tmp_path), 0, total=1)
+  writer.add(1, {'loss': 1.0})
+  writer.flush(1)
+  assert 'no summaries are written' in caplog.text
+
+
 @pytest.mark.parametrize(
   'started, flushes, pictured',
   [

@@ -45,6 +45,18 @@ def test_beta_rises_above_the_target_and_falls_below_it():
   )
 
 
+@pytest.mark.parametrize('rate', [1e-3, 1e3])
+def test_a_target_out_of_reach_leaves_a_beta_that_is_a_number(rate):
+  multiplier = Multiplier(1.0, 5.0)
+  multiplier.log_beta.assign(np.sign(rate - 5.0) * 19.99)
+  for _ in range(3):
+    beta = float(multiplier.follow(tf.constant(rate)))
+  assert 0.0 < beta < np.inf
+  assert multiplier.beta == pytest.approx(
+    np.exp(np.sign(rate - 5.0) * 20.0), rel=1e-4
+  )
+
+
 def test_it_finds_the_beta_of_a_known_curve():
   """R = 12 / beta, which the rate nears by a fiftieth a step."""
   multiplier, rate = Multiplier(1.0, 4.0), 0.01

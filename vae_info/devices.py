@@ -59,7 +59,7 @@ def share_cores() -> int:
     TensorFlow has already started with several threads for each operation.
   """
   threads = int(os.environ.get(machine.THREADS[0], 0))
-  cores = threads or len(os.sched_getaffinity(0))
+  cores = threads or machine.cores()
   try:
     tf.config.threading.set_inter_op_parallelism_threads(cores)
     tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -120,7 +120,8 @@ def main(argv):
     cache_dir=FLAGS.cache_dir,
     classifier=cli.classifier_settings(FLAGS),
   )
-  if FLAGS.run is None:
+  named = FLAGS.run is not None
+  if not named:
     finished = finished_runs(open_path(FLAGS.runs_dir))
     runs = [run for run in finished if not chosen.satisfied_by(run)]
     if not runs:
@@ -130,27 +131,32 @@ def main(argv):
     runs = [Run(open_path(FLAGS.run))]
   rows, details, sizes, status = [], [], {}, 0
   for number, run in enumerate(runs, 1):
-    if FLAGS.run is None and chosen.satisfied_by(run):
+    if not named and chosen.satisfied_by(run):
       continue  # Another process has evaluated it meanwhile.
     print(f'evaluating {run} ({number} of {len(runs)})', flush=True)
     try:
       run.check_finished()
       cli.import_tensorflow()
-      # Among many runs, --betas is only for the multi-beta models.
-      meant = FLAGS.run is not None or run.config.beta_range
-      betas = chosen.betas if meant else None
-      new = evaluation.run(run, dataclasses.replace(chosen, betas=betas))
+      new = evaluation.run(run, _meant_for(run, chosen, named))
       rows += new
       sizes[run.name] = math.prod(run.facts['train_images'][1:])
       if chosen.split == 'test':  # Those that are kept are of test images.
         details += _details_of(new, run)
-    except UserError as error:  # Go on with the other runs.
-      print(f'error: {error}', file=sys.stderr)
-      status = error.status
+    except (UserError, OSError) as error:  # Go on with the other runs.
+      where = '' if str(run) in str(error) else f'{run}: '
+      print(f'error: {where}{error}', file=sys.stderr)
+      status = getattr(error, 'status', 1)
   if rows:
     _show(rows, details, sizes, chosen.split)
   if status:
     sys.exit(status)
+
+
+def _meant_for(run: Run, chosen: Options, named: bool) -> Options:
+  """Without --run, --betas is only for the multi-beta models."""
+  if named or run.config.beta_range:
+    return chosen
+  return dataclasses.replace(chosen, betas=None)
 
 
 def _details_of(rows, run) -> list[dict]:

@@ -38,7 +38,7 @@ def prepare() -> None:
   keep_memory()
   quota = cpu_quota()
   wanted = {ONEDNN: '1'}
-  if quota is not None and quota < len(os.sched_getaffinity(0)):
+  if quota is not None and quota < cores():
     wanted |= dict.fromkeys(THREADS, str(quota))
   missing = {k: v for k, v in wanted.items() if k not in os.environ}
   if missing and 'tensorflow' in sys.modules:
@@ -62,6 +62,13 @@ def keep_memory() -> bool:
     if variable not in os.environ:
       mallopt(parameter, value)
   return True
+
+
+def cores() -> int:
+  """The cores that this process may use. macOS tells only how many exist."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def cpu_quota() -> int | None:

@@ -8,13 +8,14 @@ With e = ln(R / target), cut to [-1, 1], of the batch of a step:
 
     ln beta = i + e,    i <- i + GAIN e.
 
-The sum i finds beta. The second e damps it. A rate is positive, so errors are
-relative: the same gain suits all targets.
+The sum i, cut to [-LIMIT, LIMIT], finds beta. The second e damps it. A rate is
+positive, so errors are relative: the same gain suits all targets.
 """
 
 import tensorflow as tf
 
 GAIN = 0.02
+LIMIT = 20.0  # Of |i|. A target out of reach would end with a beta of 0.
 
 
 class Multiplier(tf.Module):
@@ -49,5 +50,6 @@ class Multiplier(tf.Module):
     ratio = tf.maximum(tf.stop_gradient(rate), 1e-6) / self._target
     error = tf.clip_by_value(tf.math.log(ratio), -1.0, 1.0)
     beta = tf.exp(self.log_beta + error)
-    self.log_beta.assign_add(GAIN * error)
+    moved = self.log_beta + GAIN * error
+    self.log_beta.assign(tf.clip_by_value(moved, -LIMIT, LIMIT))
     return beta

@@ -106,6 +106,9 @@ def config_from_flags(values: flags.FlagValues) -> tuple[Config, Run]:
   if not run.exists:
     return Config(**given), run
   stored = run.config
+  for one, other in (('steps', 'epochs'), ('epochs', 'steps')):
+    if one in given:  # It takes the place of the other.
+      given.setdefault(other, None)
   run.check(dataclasses.replace(stored, **given))
   return stored, run
 

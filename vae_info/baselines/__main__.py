@@ -21,6 +21,7 @@ alone.
 
 import dataclasses
 import itertools
+import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -182,9 +183,12 @@ def request_from_flags(values: flags.FlagValues) -> Request:
   if values.search and values.baseline not in (SEARCHED, 'all'):
     raise UserError(f'{values.baseline} has nothing to search')
   if values.run is not None and (
-    values.task is None or values.search or values.baseline == 'all'
+    values.task in (None, 'all') or values.search or values.baseline == 'all'
   ):
-    raise UserError('--run needs --task and one --baseline, and no --search')
+    raise UserError(
+      '--run needs one --task and one --baseline, and no --search'
+    )
+  _check_search(values)
   searched = itertools.product(
     cli.numbers('search_depths', values.search_depths, int) or (),
     cli.numbers('search_dropouts', values.search_dropouts) or (),
@@ -201,6 +205,19 @@ def request_from_flags(values: flags.FlagValues) -> Request:
   )
 
 
+def _check_search(values: flags.FlagValues) -> None:
+  """Raises `UserError` for flags that would have no effect."""
+  if values.search:
+    unused = {'depth': 'search_depths', 'dropout': 'search_dropouts'}
+    for name, instead in unused.items():
+      if values[name].present:
+        raise UserError(f'with --search give --{instead} instead of --{name}')
+  else:
+    for name in ('search_depths', 'search_dropouts'):
+      if values[name].present:
+        raise UserError(f'--{name} needs --search')
+
+
 def is_finished(config: BaselineConfig, run: Run) -> bool:
   """Whether a run directory has the rows of this config.
 
@@ -213,10 +230,24 @@ def is_finished(config: BaselineConfig, run: Run) -> bool:
   return bool(run.rows)
 
 
+def has_all(
+  config: BaselineConfig, run: Run, entropy_estimate: float | None
+) -> bool:
+  """Whether a directory has the rows of a config, and this H(X) if named."""
+  if not is_finished(config, run):
+    return False
+  return entropy_estimate in (None, run.rows[0]['input_entropy'])
+
+
 def run_baseline(config: BaselineConfig, run: Run, dataset) -> None:
   """Runs one baseline and prints its rows, unless it is finished."""
   if is_finished(config, run):
     print(f'{run} is finished')
+    known, wanted = run.rows[0]['input_entropy'], dataset.entropy_estimate
+    if known != wanted:
+      print(
+        f'note: its H(X) is {known}, not {wanted}; delete {run} to run it anew'
+      )
     return
   print(f'run directory: {run}', flush=True)
   made = baselines.run(config, dataset, run)
@@ -258,7 +289,7 @@ def main(argv):
   groups = request.configs(FLAGS.task or 'task')
   if FLAGS.task and not FLAGS.search:
     pairs = [pair for configs in groups for pair in with_runs(configs)]
-    if all(is_finished(*pair) for pair in pairs):
+    if all(has_all(*pair, FLAGS.entropy_estimate) for pair in pairs):
       print('finished; next: python -m vae_info.results')
       return
   # The import takes seconds, so it comes after these checks.
@@ -274,12 +305,19 @@ def main(argv):
     dataset = dataclasses.replace(
       dataset, entropy_estimate=FLAGS.entropy_estimate
     )
+  status = 0
   for task in datasets.chosen_tasks(FLAGS.task, dataset):
     for configs in request.configs(task):
-      if len(configs) > 1:
-        run_best(with_runs(configs), dataset)
-      else:
-        run_baseline(*with_runs(configs)[0], dataset)
+      try:
+        if len(configs) > 1:
+          run_best(with_runs(configs), dataset)
+        else:
+          run_baseline(*with_runs(configs)[0], dataset)
+      except UserError as error:  # Go on with the other baselines.
+        print(f'error: {configs[0].baseline}: {error}', file=sys.stderr)
+        status = error.status
+  if status:
+    sys.exit(status)
   print('finished; next: python -m vae_info.results')
 
 

@@ -1,7 +1,8 @@
 """Loads whole data sets into memory: `load(name, data_dir) -> Dataset`."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,14 +33,6 @@ MORE_TASKS: Mapping[str, Sequence[str]] = {
   'static_mnist': digit_attributes.NAMES,
   'binarized_mnist': digit_attributes.NAMES,
   'omniglot_lake': ('drawer',),
-}
-# Data set -> all tasks. Those of other data follow from the data alone.
-KNOWN_TASKS: Mapping[str, Collection[str]] = {
-  'static_mnist': ('digit', *digit_attributes.NAMES),
-  'binarized_mnist': ('digit', *digit_attributes.NAMES),
-  'omniglot': omniglot.NUM_CLASSES,
-  'omniglot_lake': omniglot_lake.NUM_CLASSES,
-  'sprites': sprites.NUM_CLASSES,
 }
 
 
@@ -117,12 +110,14 @@ def label_entropy(labels: np.ndarray) -> float:
 def chosen_tasks(task: str | None, dataset: Dataset) -> list[str]:
   """Returns the named task, all tasks, or the default tasks.
 
+  Of several tasks, those with one class are left out. A line on stderr says so.
+
   Args:
     task: A task's name, or `ALL`, or None for the default tasks.
     dataset: The data set.
 
   Raises:
-    UserError: The data set has no such task, or a task has only one class.
+    UserError: The data set has no such task, or each has only one class.
   """
   if task is None:
     tasks = list(dataset.default_tasks)
@@ -132,16 +127,30 @@ def chosen_tasks(task: str | None, dataset: Dataset) -> list[str]:
     tasks = [task]
   else:
     raise UserError(_unknown_task(task, dataset))
-  for name in tasks:
-    for split in ('train', 'test'):
-      labels = getattr(dataset, split).labels[name]
-      if np.all(labels == labels[0]):
-        raise UserError(
-          f'{name} of {dataset.name} has one class: all {len(labels)} labels '
-          f'of {split} are {labels[0]}, so there is nothing to know; name '
-          'another task with --task'
-        )
-  return tasks
+  constant = {name: _constant(name, dataset) for name in tasks}
+  kept = [name for name in tasks if not constant[name]]
+  if not kept:
+    raise UserError(f'{constant[tasks[0]]}; name another task with --task')
+  for text in filter(None, constant.values()):
+    print(f'note: {text}; it is left out', file=sys.stderr, flush=True)
+  return kept
+
+
+def tasks_to_evaluate(dataset: Dataset) -> list[str]:
+  """All tasks with more than one class, which `ALL` stands for."""
+  return [name for name in dataset.num_classes if not _constant(name, dataset)]
+
+
+def _constant(task: str, dataset: Dataset) -> str | None:
+  """Says that a task has one class in a split; None if it has more."""
+  for split in ('train', 'test'):
+    labels = getattr(dataset, split).labels[task]
+    if np.all(labels == labels[0]):
+      return (
+        f'{task} of {dataset.name} has one class: all {len(labels)} labels '
+        f'of {split} are {labels[0]}, so there is nothing to know'
+      )
+  return None
 
 
 def _unknown_task(task: str, dataset: Dataset) -> str:

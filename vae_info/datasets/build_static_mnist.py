@@ -14,6 +14,7 @@ from absl import app, flags
 from vae_info import cli
 from vae_info.datasets import static_mnist
 from vae_info.datasets.binarize import binarize
+from vae_info.runs.paths import open_output
 
 FLAGS = flags.FLAGS
 
@@ -36,13 +37,13 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> None:
   cli.no_arguments(argv)
+  path = pathlib.Path(open_output(FLAGS.output))
   import tensorflow_datasets as tfds
 
   mnist = tfds.load('mnist', data_dir=FLAGS.data_dir, batch_size=-1)
   both = [tfds.as_numpy(mnist[split]) for split in ('train', 'test')]
   images = np.concatenate([split['image'] for split in both])
   digits = np.concatenate([split['label'] for split in both])
-  path = pathlib.Path(FLAGS.output)
   static_mnist.write(binarize(images, FLAGS.seed), digits, path)
   print(f'wrote {path}: {len(images)} images, {path.stat().st_size} bytes')
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from vae_info.datasets import cache
 from vae_info.errors import UserError
 
 PATH = pathlib.Path(__file__).with_name('digit_attributes.npz')
@@ -54,7 +55,8 @@ def write(
   arrays: dict[str, Any] = {
     name: levels(values[name], train_size) for name in NAMES
   }
-  np.savez_compressed(path, **arrays)
+  with cache.written_whole(path) as file:
+    np.savez_compressed(file, **arrays)
 
 
 @functools.cache

@@ -41,6 +41,7 @@ from absl import app, flags
 from vae_info import cli
 from vae_info.datasets import binarized_mnist, digit_attributes, tfds_source
 from vae_info.errors import UserError
+from vae_info.runs.paths import open_output
 
 FLAGS = flags.FLAGS
 SCALE = 4  # How many times images are enlarged before they are measured.
@@ -146,6 +147,7 @@ def measure_all(images: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
 
 def main(argv: list[str]) -> None:
   cli.no_arguments(argv)
+  path = pathlib.Path(open_output(FLAGS.output))
   try:
     import skimage  # noqa: F401
   except ImportError as error:
@@ -160,7 +162,6 @@ def main(argv: list[str]) -> None:
   mnist = binarized_mnist.read_mnist(tfds_source.find('mnist', FLAGS.data_dir))
   images = np.concatenate([mnist[split][0] for split in ('train', 'test')])
   values = measure_all(tqdm.tqdm(images, 'measuring', unit=' images'))
-  path = pathlib.Path(FLAGS.output)
   digit_attributes.write(values, len(mnist['train'][0]), path)
   print(f'wrote {path}: {len(images)} images, {path.stat().st_size} bytes')
 

@@ -16,15 +16,18 @@ import pathlib
 
 import numpy as np
 
+from vae_info.datasets import cache
+
 PATH = pathlib.Path(__file__).with_name('static_mnist.npz')
 SIZES = {'train': 50_000, 'validation': 10_000, 'test': 10_000}
 
 
 def write(images: np.ndarray, digits: np.ndarray, path: pathlib.Path) -> None:
   """Writes packed images `[70000, 28, 28, 1]` and digits `[70000]`."""
-  np.savez_compressed(
-    path, bits=np.packbits(images), digits=digits.astype(np.uint8)
-  )
+  with cache.written_whole(path) as file:
+    np.savez_compressed(
+      file, bits=np.packbits(images), digits=digits.astype(np.uint8)
+    )
 
 
 def read(

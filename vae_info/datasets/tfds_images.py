@@ -104,7 +104,8 @@ def label_features(features) -> dict[str, tuple[tuple[str, ...], int | None]]:
   """
   found = {
     path: classes
-    for path, classes in _walk(features)
+    # Sorted, as TFDS restores features from files in an order that changes.
+    for path, classes in sorted(_walk(features), key=lambda item: item[0])
     # Integers within other features are no classes: CelebA has coordinates.
     if classes is not None or len(path) == 1
   }
@@ -131,7 +132,7 @@ def _walk(features, path=()):
     elif getattr(feature, 'shape', None) == () and not isinstance(
       feature, tfds.features.Text
     ):
-      dtype = tf.as_dtype(feature.dtype)
+      dtype = tf.as_dtype(feature.np_dtype)
       if dtype.is_bool or dtype.is_integer:
         yield here, 2 if dtype.is_bool else None
 
@@ -222,7 +223,8 @@ def _check_channels(name, depth, dtype):
   if np.issubdtype(dtype, np.integer) and dtype != np.uint8:
     raise UserError(
       f'tfds:{name} has images of {8 * dtype.itemsize} bits ({dtype}); '
-      '--binarization=none takes 8 bits, the others take any'
+      f'--binarization=none takes 8 bits, the others values up to '
+      f'{np.iinfo(dtype).max}'
     )
 
 
@@ -239,6 +241,8 @@ def to_levels(image, plan: _Plan):
   import tensorflow as tf
 
   valid = tf.constant(True)
+  if image.dtype.is_bool:
+    image = tf.cast(image, tf.float32)
   if image.dtype.is_floating:
     valid = tf.reduce_all((image >= 0.0) & (image <= 1.0))
     image = 255.0 * tf.cast(image, tf.float32)
@@ -285,6 +289,12 @@ def _decode(builder, tasks, plan):
       if not values.pop('valid').all():
         raise UserError(
           f'{split} of {builder.data_path} has pixels outside [0, 1]'
+        )
+      if values['image'].max() <= 1:
+        raise UserError(
+          f'{split} of {builder.data_path} is black: no pixel is above 1 of '
+          f'255; store integers up to the largest of their type, floats up to 1'
+          ', or booleans'
         )
       arrays |= {f'{split}/{key}': value for key, value in values.items()}
   return arrays
@@ -335,8 +345,11 @@ def _with_classes(name, splits, tasks):
     values = [labels[task] for _, labels in splits.values()]
     least = min(value.min() for value in values)
     most = max(value.max() for value in values)
-    # Larger numbers are likely to be identifiers of examples.
-    if classes is None and least >= 0 and most < len(values[0]):
+    # Larger numbers are likely to be identifiers of examples, and so are those
+    # of which no two are alike.
+    train = splits['train'][1][task]
+    alike = len(np.unique(train)) < len(train)
+    if classes is None and least >= 0 and most < len(train) and alike:
       classes = int(most) + 1
     if classes is not None:
       num_classes[task] = classes

@@ -46,6 +46,8 @@ SPLITS = ('train', 'validation', 'test')
 # smaller scales.
 LARGEST = 1e15
 SMALLEST = 1e-15
+# Codes are float32: R of 64 dimensions is off by 0.04 nats at this scale.
+FINEST = 1e-6
 SPREADS = 0.1, 10.0  # Codes of less or more get a note; `spread_note`.
 
 
@@ -191,6 +193,14 @@ def _gaussians(arrays):
       f'{span:.3g}, found {scales.min():.3g}; multiply means and scales by one '
       'number, or give codes without noise as codes, without the two'
     )
+  largest = float(np.abs(means).max())
+  if scales.min() < FINEST * largest:
+    raise UserError(
+      f'scales should be at least {FINEST * largest:.3g} for means up to '
+      f'{largest:.3g}, found {scales.min():.3g}, since codes are float32; '
+      'subtract from each dimension its mean, or give codes without noise as '
+      'codes, without the two'
+    )
   return Gaussians(means, scales)
 
 
@@ -298,7 +308,10 @@ def read(path: str) -> dict[str, np.ndarray]:
     UserError: It is not one.
   """
   try:
-    with np.load(path, allow_pickle=False) as file:
+    file = np.load(path, allow_pickle=False)
+    if isinstance(file, np.ndarray):  # Of np.save.
+      raise ValueError('np.savez writes one')
+    with file:
       return {name: file[name] for name in file.files}
   except FileNotFoundError as error:
     raise UserError(f'{path} does not exist') from error
@@ -427,6 +440,7 @@ def evaluate(
   check_budgets(label_budgets)
   settings = settings or Settings()
   checked = check(arrays, settings.seed)
+  budgets.check_count(len(checked.part('train')), label_budgets)
   facts = {
     'run': name,
     'dataset': 'codes',

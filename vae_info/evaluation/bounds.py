@@ -352,7 +352,8 @@ def _choose_all(aggregate, validation, count) -> _Chosen:
     of_task,
     (infonce.mean, infonce.stderr),
     seen,
-    [*dict.fromkeys(used)],
+    # A sharp posterior's temperature 1 is also a bandwidth, so sort them.
+    sorted(dict.fromkeys(used), key=lambda kernel: not kernel.is_density),
   )
 
 

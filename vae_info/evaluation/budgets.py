@@ -29,16 +29,22 @@ PATIENCE = 5
 LEARNING_RATE = 1e-3
 
 
+def check_count(count: int, budgets: Sequence[int]) -> None:
+  """Raises `UserError` if a budget is above `count`, the training images."""
+  if budgets and max(budgets) > count:
+    raise UserError(
+      f'label_budgets must be at most the {count} training images, got '
+      f'{max(budgets)}'
+    )
+
+
 def chosen(count: int, budget: int, seed: int) -> np.ndarray:
   """Indices of the images that have labels, int `[budget]`, out of `count`.
 
   Raises:
     UserError: There are too few images.
   """
-  if budget > count:
-    raise UserError(
-      f'label_budgets must be at most the {count} training images, got {budget}'
-    )
+  check_count(count, [budget])
   order = randomness.generator(seed, 'images with labels').permutation(count)
   return order[:budget]
 

@@ -23,7 +23,6 @@ fitted as if alone.
 
 import dataclasses
 import math
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
@@ -34,7 +33,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tqdm
 
-from vae_info import randomness
+from vae_info import machine, randomness
 from vae_info.errors import UserError
 from vae_info.evaluation.options import Settings as Settings
 from vae_info.networks import layers, xla
@@ -317,7 +316,7 @@ def fit_together(
   On a CPU each core fits its own stacks, of at most `MOST_WEIGHTS` each: the
   products in one are too small for several cores. A GPU fits one stack in all.
 
-  If one ends early or fails, or at a signal, all end after the current epoch.
+  If one fails, or at a signal, all end after the current epoch.
 
   Args:
     examples: What to fit each to, with the same N, size and num_classes.
@@ -329,7 +328,7 @@ def fit_together(
     UserError: For the same reasons as in `fit`.
   """
   classifiers = [new(each, settings) for each in examples]
-  cores = len(os.sched_getaffinity(0))
+  cores = machine.cores()
   stacks = _count_stacks(classifiers, cores)
   ended = threading.Event()
 

@@ -35,7 +35,7 @@ import tensorflow_probability as tfp
 from vae_info import randomness
 from vae_info.errors import UserError
 from vae_info.evaluation import classifiers
-from vae_info.evaluation.information import Bound
+from vae_info.evaluation.information import Bound, infonce_values
 from vae_info.evaluation.options import Settings
 
 tfmi = tfp.vi.mutual_information
@@ -233,8 +233,7 @@ def bound_of_factors(name: str, left: np.ndarray, right: np.ndarray) -> Bound:
   """The bound for f = left right^T, `[n, E]` each; see `information`."""
   sums = _Sums.of(left, right)
   if name == 'InfoNCE':
-    values = math.log(len(left)) + sums.log_own - (sums.columns_of_shares - 1.0)
-    return Bound(name, values)
+    return Bound(name, infonce_values(sums.log_own, sums.columns_of_shares))
   others = len(left) - 1
   with np.errstate(invalid='ignore', divide='ignore', over='ignore'):
     whole = sums.rows.mean() / others

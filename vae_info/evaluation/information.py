@@ -138,10 +138,24 @@ def infonce(
 
   def fill(part):
     log_own, columns = softmax_sums(codes[part], gaussians[part])
-    values[part] = np.log(len(part)) + log_own - (columns - 1.0)
+    values[part] = infonce_values(log_own, columns)
 
   in_threads([lambda p=p: fill(p) for p in strata(labels, len(codes))])
   return Bound('InfoNCE', values)
+
+
+def infonce_values(log_own: np.ndarray, columns: np.ndarray) -> np.ndarray:
+  """What each image adds to InfoNCE, nats, float64 `[n]`.
+
+  An image counts as the origin of its code, and as an alternative for the codes
+  of others. So the spread of these values gives the error of their mean.
+
+  Args:
+    log_own: ln of each image's share of its own code, `[n]`.
+    columns: The sum of its shares of all codes, `[n]`.
+  """
+  others = columns - np.exp(log_own)
+  return np.log(len(log_own)) + log_own - (others - others.mean())
 
 
 @dataclasses.dataclass(frozen=True)

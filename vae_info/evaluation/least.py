@@ -97,7 +97,10 @@ def fit(
       min(BATCH_SIZE, len(labelled.train)),
       settings.seed,
     )
-    components[chosen.family] = network(labelled, chosen)
+    name = chosen.family
+    if name in known:  # The known one is of the same size.
+      name = f'{name}, {chosen.epochs} epochs'
+    components[name] = network(labelled, chosen)
   codes = np.asarray(labelled.draw(0))
   for common in (False, True):
     if common or labelled.num_classes <= MOST_CLASSES:

@@ -33,7 +33,9 @@ def measure(run: Run, options: Options) -> list[dict]:
   """
   if options.refit_decoder:
     check_binary('refit_decoder', run.config.binarization)
+    pixels.check_shape(run.facts['train_images'][1:])
   store, tasks = open_store(run, options)
+  budgets.check_count(len(store.dataset.train.images), options.label_budgets)
   if options.critics:
     check_critics(store.dataset, tasks)
   fitted = store.load_or_fit_all(tasks, options.classifier)

@@ -190,7 +190,11 @@ class Options:
     tasks = {row['task'] for row in rows}
     wanted = {self.task} if self.task else set(tasks)
     if self.task == datasets.ALL:
-      wanted = tasks.union(datasets.KNOWN_TASKS.get(rows[0]['dataset'], ()))
+      # An earlier version did not keep them.
+      every = run.facts.get('tasks') if run.finished else None
+      if every is None:
+        return False
+      wanted = set(every)
     if rows[0]['beta_trained'] and self.betas:
       present = {(row['task'], row['beta']) for row in rows}
       if not present.issuperset(itertools.product(wanted, self.betas)):

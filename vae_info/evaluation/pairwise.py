@@ -14,7 +14,6 @@ With a flow, codes are those before it. Imports no TensorFlow.
 
 import dataclasses
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
@@ -22,6 +21,8 @@ from typing import TypeVar
 
 import numpy as np
 import threadpoolctl
+
+from vae_info import machine
 
 T = TypeVar('T')
 
@@ -154,7 +155,7 @@ def in_threads(jobs: Sequence[Callable[[], T]]) -> list[T]:
   """
   if getattr(_inside, 'a_job', False) or len(jobs) == 1:
     return [job() for job in jobs]
-  cores = len(os.sched_getaffinity(0))
+  cores = machine.cores()
 
   def mark():
     _inside.a_job = True

@@ -28,6 +28,7 @@ import tensorflow as tf
 
 from vae_info import loop
 from vae_info.datasets import Dataset
+from vae_info.errors import UserError
 from vae_info.evaluation import estimates
 from vae_info.evaluation.curve import Point
 from vae_info.evaluation.estimates import Codes
@@ -165,12 +166,34 @@ def measure_points(
   }
 
 
+def check_shape(image_shape: Sequence[int]) -> None:
+  """Raises `UserError` for images that the fitted decoder cannot make."""
+  height, width, _ = image_shape
+  if height % 4 or width % 4:
+    raise UserError(
+      'refit_decoder needs images whose height and width are multiples of 4, '
+      f'found {height} x {width}'
+    )
+
+
+def _kept(run: Run) -> dict[float, np.ndarray]:
+  """The maps of the betas whose rows have `pixel_information`."""
+  betas = {r['beta'] for r in run.rows if r['pixel_information'] is not None}
+  if not betas or not run.pixels.exists():
+    return {}
+  with run.pixels.open('rb') as file, np.load(file) as stored:
+    pairs = zip(stored['betas'].tolist(), stored['maps'], strict=True)
+    return {beta: values for beta, values in pairs if beta in betas}
+
+
 def save(run: Run, known: Mapping[float, Known]) -> None:
-  """Writes the maps of a run: `betas` `[K]` and `maps` `[K, H, W, C]`, nats."""
+  """Writes the maps of a run: `betas` `[K]` and `maps` `[K, H, W, C]`, nats.
+
+  Maps of other betas stay, as their rows do.
+  """
+  maps = _kept(run) | {beta: one.of_pixels for beta, one in known.items()}
   file = io.BytesIO()
   np.savez_compressed(
-    file,
-    betas=np.array([*known]),
-    maps=np.stack([one.of_pixels for one in known.values()]),
+    file, betas=np.array([*maps]), maps=np.stack([*maps.values()])
   )
   write_atomically(run.pixels, file.getvalue())

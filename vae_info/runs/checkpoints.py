@@ -1,5 +1,6 @@
 """Writes and reads checkpoints, each whole or not at all."""
 
+import contextlib
 import os
 import re
 
@@ -30,10 +31,18 @@ def save(manager: tf.train.CheckpointManager, step: int) -> None:
   try:
     manager.save(checkpoint_number=step)
   except tf.errors.OpError as error:
+    _remove_drafts(manager.directory)
     raise UserError(
       f'cannot write a checkpoint to {manager.directory}: {error.message}; '
       f'the last one is kept: {manager.latest_checkpoint}'
     ) from error
+
+
+def _remove_drafts(directory: str) -> None:
+  """Removes what a failed save leaves, which can fill the disk."""
+  with contextlib.suppress(tf.errors.OpError):
+    for path in tf.io.gfile.glob(os.path.join(directory, 'ckpt-*_temp')):
+      tf.io.gfile.rmtree(path)
 
 
 def restore_newest(

@@ -21,6 +21,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
+import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,7 @@ from vae_info import config as configs
 from vae_info.config import BetaRange, Config
 from vae_info.errors import UserError
 from vae_info.runs import locks, rows
-from vae_info.runs.paths import Path, write_atomically
+from vae_info.runs.paths import Path, is_remote, write_atomically
 
 if TYPE_CHECKING:
   from vae_info.networks.model import Model
@@ -57,7 +59,10 @@ class Run:
 
   @property
   def name(self) -> str:
-    return self.path.name
+    """The directory's own name, also of a path such as '.'."""
+    if is_remote(self.path):
+      return self.path.name
+    return pathlib.Path(os.path.abspath(self.path)).name
 
   # The config.
 

@@ -49,11 +49,14 @@ def open_output(text: str) -> Path:
   """The path of a file to be written at the end of a command.
 
   Raises:
-    UserError: Its folder does not exist, or as for `open_path`.
+    UserError: Its folder does not exist, or it is a folder itself. Or as for
+      `open_path`.
   """
   path = open_path(text)
   if not is_remote(text) and not path.parent.is_dir():
     raise UserError(f'the folder of {text} does not exist')
+  if not is_remote(text) and path.is_dir():
+    raise UserError(f'{text} is a folder; name a file in it')
   return path
 
 

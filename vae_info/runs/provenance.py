@@ -1,6 +1,5 @@
 """The version and the device that produced a result."""
 
-import os
 import pathlib
 import platform
 import subprocess
@@ -40,7 +39,7 @@ def device() -> str:
         'device_name', ''
       )
       return f'{kind} x{len(devices)} ({name})'
-  cpus = len(os.sched_getaffinity(0))
+  cpus = machine.cores()
   return f'CPU x{cpus} ({_cpu_name()}; {machine.report()})'
 
 

@@ -34,8 +34,12 @@ class Writer:
       total: Number of steps of the whole training.
     """
     folder = str(run.summaries)
-    drop_after(folder, step)
-    self._writer = tf.summary.create_file_writer(folder)
+    self._writer = tf.summary.create_noop_writer()
+    try:
+      drop_after(folder, step)
+      self._writer = tf.summary.create_file_writer(folder)
+    except tf.errors.OpError as error:
+      logging.warning('no summaries are written: %s', error.message)
     self._pending = []
     self._total = total
     self._pictured = None
@@ -92,8 +96,9 @@ class Writer:
       now = time.monotonic()
       fifth, before = step * PICTURES // self._total, self._pictured
       self._pictured = fifth
-      due = self._draw and before is not None and fifth > before
-      if due and self._drawing <= PICTURES_SHARE * (now - self._started):
+      due = before is not None and fifth > before
+      fast = self._drawing <= PICTURES_SHARE * (now - self._started)
+      if self._draw and due and fast:
         for name, picture in self._draw(tf.constant(step)).items():
           tf.summary.image(name, picture, step=step)
         self._drawing += time.monotonic() - now
