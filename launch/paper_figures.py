@@ -33,7 +33,7 @@ PATIENCE = 8  # Epochs; the best weights are kept, so it costs time alone.
 # many epochs as the compact networks have, and the VampPrior is not.
 PAPER_SIZE = (
   (DECONV, 'maf', 40),
-  (DECONV, 'vampprior', 12),
+  (DECONV, 'vampprior', 10),
   (AUTO, 'gaussian', 2),
 )
 # An evaluation of such a network takes long too.

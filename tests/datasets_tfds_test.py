@@ -1,5 +1,7 @@
 """Any image set of TensorFlow Datasets: features, splits, sizes, damage."""
 
+import pathlib
+
 import numpy as np
 import prepared_data
 import pytest
@@ -175,6 +177,7 @@ def test_unknown_names_are_told(tmp_path):
 
 def test_what_cannot_be_downloaded_is_one_line(tmp_path, monkeypatch):
   def refuse(self):
+    pathlib.Path(self.data_path).mkdir(parents=True)
     raise ConnectionError('no route to host\nand more lines')
 
   monkeypatch.setattr(tfds.core.DatasetBuilder, 'download_and_prepare', refuse)
@@ -186,6 +189,7 @@ def test_what_cannot_be_downloaded_is_one_line(tmp_path, monkeypatch):
   assert 'with a network' in text
   assert '--data_dir' in text
   assert '\n' not in text
+  assert not list(tmp_path.glob('mnist*'))
 
 
 @pytest.mark.parametrize(

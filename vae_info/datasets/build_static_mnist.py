@@ -12,7 +12,7 @@ import numpy as np
 from absl import app, flags
 
 from vae_info import cli
-from vae_info.datasets import static_mnist
+from vae_info.datasets import binarized_mnist, static_mnist, tfds_source
 from vae_info.datasets.binarize import binarize
 from vae_info.runs.paths import open_output
 
@@ -38,12 +38,13 @@ def define_flags() -> None:
 def main(argv: list[str]) -> None:
   cli.no_arguments(argv)
   path = pathlib.Path(open_output(FLAGS.output))
-  import tensorflow_datasets as tfds
-
-  mnist = tfds.load('mnist', data_dir=FLAGS.data_dir, batch_size=-1)
-  both = [tfds.as_numpy(mnist[split]) for split in ('train', 'test')]
-  images = np.concatenate([split['image'] for split in both])
-  digits = np.concatenate([split['label'] for split in both])
+  cli.quiet_tensorflow()
+  cli.import_tensorflow()
+  mnist = binarized_mnist.read_mnist(tfds_source.find('mnist', FLAGS.data_dir))
+  images, digits = (
+    np.concatenate([mnist[split][part] for split in ('train', 'test')])
+    for part in (0, 1)
+  )
   static_mnist.write(binarize(images, FLAGS.seed), digits, path)
   print(f'wrote {path}: {len(images)} images, {path.stat().st_size} bytes')
 

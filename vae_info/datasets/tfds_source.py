@@ -1,5 +1,6 @@
 """Finds, downloads and reads data sets of TensorFlow Datasets (TFDS)."""
 
+import contextlib
 import logging
 import os
 import pathlib
@@ -55,11 +56,22 @@ def find(name: str, data_dir: str | None):
   try:
     builder.download_and_prepare()
   except Exception as error:  # Of the network, a disk or a parser.
+    _remove_empty(folder, place)
     reason = str(error).strip().split('\n')[0]
     raise UserError(not_found(f'{name} in {folder}', name, reason)) from error
   finally:
     downloader.MAX_RETRIES = retries
   return builder
+
+
+def _remove_empty(folder: pathlib.Path, top: pathlib.Path) -> None:
+  """Removes empty folders, from `folder` up to below `top`."""
+  while folder.is_relative_to(top) and folder != top:
+    with contextlib.suppress(FileNotFoundError):
+      if any(folder.iterdir()):
+        return
+      folder.rmdir()
+    folder = folder.parent
 
 
 def not_found(what: str, name: str, reason: str) -> str:
