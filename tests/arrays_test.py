@@ -10,7 +10,8 @@ import pytest
 from commands import call
 
 from vae_info.errors import UserError
-from vae_info.evaluation import Settings, arrays, critics, least
+from vae_info.evaluation import Settings, arrays, bounds, critics, least
+from vae_info.evaluation.pairwise import Kernel
 from vae_info.runs import Run, rows as tables
 
 FAST = Settings(hidden=(5,), epochs=2, batch_size=50)
@@ -131,8 +132,8 @@ def test_codes_alone_have_c_and_no_density():
         'means': np.arange(3_600.0).reshape([1_200, 3]),
         'scales': np.full([1_200, 3], 1e-4),
       },
-      'scales should be at least 0.0036 for means up to 3.6e.03, found 0.0001, '
-      'since codes are float32',
+      'scales should be at least 1e-06 times their means, found 0.0001 for '
+      '3.6e.03, since codes are float32',
     ),
     (
       {'means': None, 'scales': None, 'codes': np.full([1_200, 3], 0.1)},
@@ -165,7 +166,13 @@ def test_small_units_are_not_degenerate():
   assert row['label_distortion_least'] < 0.02
 
 
-def test_twins_of_which_training_has_none_get_bounds():
+def test_each_dimension_has_a_unit_of_its_own():
+  given, units = make(), np.array([1e3, 1e-3, 1.0])
+  some = {name: units * given[name] for name in ('means', 'scales')}
+  assert arrays.check(given | some).codes.shape == (1_200, 3)
+
+
+def test_twins_of_which_training_has_none_get_bounds(monkeypatch):
   """Test codes are near validation codes, and far from those of training."""
   rng = np.random.default_rng(5)  # A seed at which temperature 1 is chosen.
   centres = rng.standard_normal([3_000, 5])
@@ -180,7 +187,17 @@ def test_twins_of_which_training_has_none_get_bounds():
     'labels': np.concatenate(objects) % 3,
     'split': np.repeat(np.arange(3), [1_000, 400, 400]),
   }
+  kernels = []
+  choose_all = bounds._choose_all
+
+  def chosen(*values):
+    found = choose_all(*values)
+    kernels.extend(found.kernels)
+    return found
+
+  monkeypatch.setattr(bounds, '_choose_all', chosen)
   [row] = arrays.evaluate(given, settings=FAST)
+  assert Kernel.tempered(1.0) in kernels
   assert row['information_lower'] < row['information_upper']
 
 

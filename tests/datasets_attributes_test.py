@@ -246,9 +246,10 @@ def test_all_is_satisfied_by_a_row_for_each_task_alone(tmp_path):
   run = Run(tmp_path)
 
   def write(*tasks):
-    run.write_rows([{'task': task, 'beta': 1.0, 'step': 1} for task in tasks])
+    run.write_rows(
+      [{'task': task, 'beta': 1.0} for task in tasks], tasks=['digit', *NAMES]
+    )
 
-  run.finish({'step': 1, 'train_images': [1], 'tasks': ['digit', *NAMES]})
   everything = Options(task='all')
   write('digit', 'slant')
   assert Options().satisfied_by(run) and not everything.satisfied_by(run)
@@ -257,10 +258,9 @@ def test_all_is_satisfied_by_a_row_for_each_task_alone(tmp_path):
   assert everything.satisfied_by(run)
 
 
-def test_all_is_evaluated_anew_if_the_training_kept_no_tasks(tmp_path):
+def test_all_is_evaluated_anew_if_no_tasks_were_kept(tmp_path):
   run = Run(tmp_path)
-  run.finish({'step': 1, 'train_images': [1]})
-  run.write_rows([{'task': 'a', 'beta': 1.0, 'step': 1}])
+  run.write_rows([{'task': 'a', 'beta': 1.0}])
   assert Options(task='a').satisfied_by(run)
   assert not Options(task='all').satisfied_by(run)
 
@@ -276,7 +276,7 @@ def test_of_several_tasks_those_of_one_class_are_left_out(tiny, capsys):
   more = dataclasses.replace(
     tiny, **two, num_classes=tiny.num_classes | {'one': 2}, default_tasks=()
   )
-  assert datasets.tasks_to_evaluate(more) == ['quadrant']
+  assert datasets.varied_tasks(more) == ['quadrant']
   for task in (None, 'all'):
     assert datasets.chosen_tasks(task, more) == ['quadrant']
     assert 'note: one of' in capsys.readouterr().err

@@ -184,6 +184,10 @@ def test_rows_of_other_tasks_stay(make_run):
     (0.5, 'other'),
     (0.5, 'quadrant'),
   ]
+  # All tasks of the data, whatever was evaluated.
+  assert run.tasks == ['quadrant']
+  everything = dataclasses.replace(ONE_CODE, task='all')
+  assert everything.satisfied_by(run)
 
 
 def test_validation_images_do_not_replace_the_rows_of_test_images(

@@ -269,6 +269,13 @@ class Odd(Coloured):
 class Large(Coloured):
   SHAPE = (90, 70, 3)
 
+  @classmethod
+  def image(cls, index):
+    """One with a lit pixel in the central square."""
+    image = super().image(index)
+    image[45, 35] = 250
+    return image
+
 
 def load(builder, folder, binarization='none'):
   """Prepares a builder's data and loads them."""

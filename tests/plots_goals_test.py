@@ -122,6 +122,18 @@ def test_a_column_is_interpolated_in_log_beta(rows):
   assert family.at(1e-3, 'rate', along='beta') is None
 
 
+def test_the_least_rate_within_a_loss_is_interpolated(rows):
+  family = Evidence(rows, 'digit').family(DECONV, 'gaussian')
+  points = sorted(family.rows, key=lambda row: row.rate)
+  losses = [row.label_distortion for row in points]
+  low, high = points[2:4]
+  assert losses == sorted(losses, reverse=True)
+  middle = (low.label_distortion + high.label_distortion) / 2
+  assert low.rate < family.first_within(middle) < high.rate
+  assert family.first_within(losses[0] + 1.0) == points[0].rate
+  assert family.first_within(losses[-1] - 0.01) is None
+
+
 def test_a_curve_of_one_beta_is_known_there_alone(rows):
   family = Evidence(rows, 'digit').family(DECONV, 'gaussian')
   row = family.curves[0].rows[0]

@@ -190,8 +190,8 @@ class Config:
   weight_decay: float | None = option(
     None,
     'Each step shrinks the kernels of layers by this times the learning rate '
-    '(AdamW), but not those of Keras layers, as in the autoregressive decoder '
-    'of grey images and colours. The default is '
+    '(AdamW). Those of Keras layers stay, as in the autoregressive decoder of '
+    'grey images and colours. The default is '
     f'{DEFAULT_WEIGHT_DECAYS["compact"]} for the compact architecture, '
     f'{DEFAULT_WEIGHT_DECAYS["paper"]:.0f} for the paper one.',
     bounds=NOT_NEGATIVE,

@@ -18,7 +18,7 @@ import tensorflow_probability as tfp
 
 from vae_info import augmentation, loop, objectives, randomness
 from vae_info.config import Config
-from vae_info.datasets import Dataset, memory, tasks_to_evaluate
+from vae_info.datasets import Dataset, memory
 from vae_info.early_stopping import Best
 from vae_info.errors import UserError
 from vae_info.loop import Execution, Schedule, State
@@ -78,7 +78,6 @@ def train(
       | {
         'step': state.step,
         'train_images': list(dataset.train.images.shape),
-        'tasks': tasks_to_evaluate(dataset),
         'train_seconds': round(float(state.seconds.numpy()), 1),
         'device': provenance.device(),
         'strategy': type(execution.strategy).__name__,

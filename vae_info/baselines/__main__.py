@@ -5,7 +5,7 @@
 Each baseline has a run directory, with its rows in `evaluation.json`.
 `python -m vae_info.results` gathers them with the rows of the beta-VAEs. The
 same command resumes a baseline that was stopped, and leaves finished ones
-alone.
+alone. After one that cannot be, the others follow, and the status is 1.
 
     random_dense, random_conv   classifiers on outputs of untrained networks
     supervised_simple           the classifier on the pixels themselves
@@ -244,7 +244,7 @@ def run_baseline(config: BaselineConfig, run: Run, dataset) -> None:
   if is_finished(config, run):
     print(f'{run} is finished')
     known, wanted = run.rows[0]['input_entropy'], dataset.entropy_estimate
-    if known != wanted:
+    if wanted is not None and known != wanted:
       print(
         f'note: its H(X) is {known}, not {wanted}; delete {run} to run it anew'
       )

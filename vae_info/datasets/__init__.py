@@ -136,7 +136,7 @@ def chosen_tasks(task: str | None, dataset: Dataset) -> list[str]:
   return kept
 
 
-def tasks_to_evaluate(dataset: Dataset) -> list[str]:
+def varied_tasks(dataset: Dataset) -> list[str]:
   """All tasks with more than one class, which `ALL` stands for."""
   return [name for name in dataset.num_classes if not _constant(name, dataset)]
 

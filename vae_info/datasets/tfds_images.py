@@ -142,7 +142,7 @@ def to_intensities(image, shape: tuple[int, ...]):
 
   Args:
     image: A tensor `[H, W, C]`: integers from 0 to the largest of their type,
-      or floats from 0 to 1.
+      floats from 0 to 1, or booleans.
     shape: Height and width of the result.
 
   Returns:
@@ -232,7 +232,7 @@ def to_levels(image, plan: _Plan):
   """Converts one image to 8-bit values in all channels.
 
   Args:
-    image: A tensor `[H, W, C]`: uint8, or floats from 0 to 1.
+    image: A tensor `[H, W, C]`: uint8, floats from 0 to 1, or booleans.
     plan: How to convert it.
 
   Returns:

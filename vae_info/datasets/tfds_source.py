@@ -67,9 +67,7 @@ def find(name: str, data_dir: str | None):
 def _remove_empty(folder: pathlib.Path, top: pathlib.Path) -> None:
   """Removes empty folders, from `folder` up to below `top`."""
   while folder.is_relative_to(top) and folder != top:
-    with contextlib.suppress(FileNotFoundError):
-      if any(folder.iterdir()):
-        return
+    with contextlib.suppress(OSError):  # It is not there, or is not empty.
       folder.rmdir()
     folder = folder.parent
 

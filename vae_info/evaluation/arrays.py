@@ -193,12 +193,13 @@ def _gaussians(arrays):
       f'{span:.3g}, found {scales.min():.3g}; multiply means and scales by one '
       'number, or give codes without noise as codes, without the two'
     )
-  largest = float(np.abs(means).max())
-  if scales.min() < FINEST * largest:
+  ratios = scales / np.maximum(np.abs(means), SMALLEST)
+  if ratios.min() < FINEST:
+    worst = np.unravel_index(ratios.argmin(), ratios.shape)
     raise UserError(
-      f'scales should be at least {FINEST * largest:.3g} for means up to '
-      f'{largest:.3g}, found {scales.min():.3g}, since codes are float32; '
-      'subtract from each dimension its mean, or give codes without noise as '
+      f'scales should be at least {FINEST:g} times their means, found '
+      f'{scales[worst]:.3g} for {means[worst]:.3g}, since codes are float32; '
+      'subtract a constant from each dimension, or give codes without noise as '
       'codes, without the two'
     )
   return Gaussians(means, scales)

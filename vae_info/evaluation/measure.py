@@ -65,7 +65,7 @@ def measure(run: Run, options: Options) -> list[dict]:
       details += add_more(new, store, here, classifiers, options)
     rows += new
   if options.split == 'test':
-    write(run, rows, details, options)
+    write(run, rows, details, options, datasets.varied_tasks(store.dataset))
   return rows
 
 
@@ -297,21 +297,25 @@ def _alone(task, dataset, classifiers):
 
 
 def write(
-  run: Run, rows: list[dict], details: list[dict], options: Options
+  run: Run,
+  rows: list[dict],
+  details: list[dict],
+  options: Options,
+  tasks: Sequence[str],
 ) -> None:
-  """Writes the rows and their details into the run directory.
+  """Writes rows, details, and what all tasks are into the run directory.
 
   Rows of other tasks stay. If the options name a task or betas, so do those of
   other betas.
   """
   new = {(row['beta'], row['task']) for row in rows}
-  tasks = {task for _, task in new}
+  evaluated = {task for _, task in new}
   old = [row for row in run.rows if (row['beta'], row['task']) not in new]
   if not (options.task or options.betas):
-    old = [row for row in old if row['task'] not in tasks]
+    old = [row for row in old if row['task'] not in evaluated]
   rows = sorted(old + rows, key=lambda row: (row['beta'], row['task']))
   kept = {(row['beta'], row['task']) for row in old}
   before = [d for d in run.details if (d.get('beta'), d.get('task')) in kept]
   details = before + details
-  run.write_rows(rows, details)
+  run.write_rows(rows, details, tasks)
   summaries.write_dimensions(run, details)

@@ -190,11 +190,9 @@ class Options:
     tasks = {row['task'] for row in rows}
     wanted = {self.task} if self.task else set(tasks)
     if self.task == datasets.ALL:
-      # An earlier version did not keep them.
-      every = run.facts.get('tasks') if run.finished else None
-      if every is None:
+      if not run.tasks:  # An earlier version did not keep them.
         return False
-      wanted = set(every)
+      wanted = set(run.tasks)
     if rows[0]['beta_trained'] and self.betas:
       present = {(row['task'], row['beta']) for row in rows}
       if not present.issuperset(itertools.product(wanted, self.betas)):

@@ -21,6 +21,8 @@ compression. NeurIPS workshop on Bayesian Deep Learning, 2018.
 import dataclasses
 import io
 import math
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -177,19 +179,25 @@ def check_shape(image_shape: Sequence[int]) -> None:
 
 
 def _kept(run: Run) -> dict[float, np.ndarray]:
-  """The maps of the betas whose rows have `pixel_information`."""
+  """The maps of the betas whose rows have `pixel_information`.
+
+  There are none if the file is damaged.
+  """
   betas = {r['beta'] for r in run.rows if r['pixel_information'] is not None}
   if not betas or not run.pixels.exists():
     return {}
-  with run.pixels.open('rb') as file, np.load(file) as stored:
-    pairs = zip(stored['betas'].tolist(), stored['maps'], strict=True)
-    return {beta: values for beta, values in pairs if beta in betas}
+  try:
+    with run.pixels.open('rb') as file, np.load(file) as stored:
+      pairs = zip(stored['betas'].tolist(), stored['maps'], strict=True)
+      return {beta: values for beta, values in pairs if beta in betas}
+  except (EOFError, LookupError, ValueError, zipfile.BadZipFile, zlib.error):
+    return {}
 
 
 def save(run: Run, known: Mapping[float, Known]) -> None:
   """Writes the maps of a run: `betas` `[K]` and `maps` `[K, H, W, C]`, nats.
 
-  Maps of other betas stay, as their rows do.
+  Maps of other betas stay while the run has rows of them.
   """
   maps = _kept(run) | {beta: one.of_pixels for beta, one in known.items()}
   file = io.BytesIO()

@@ -292,17 +292,31 @@ class Run:
     found = read_json(self.path / rows.EVALUATION).get('details')
     return found if isinstance(found, list) else []
 
-  def write_rows(self, new: list[dict], details: Sequence[dict] = ()) -> None:
+  @property
+  def tasks(self) -> list[str]:
+    """All tasks that could be evaluated; none without a known evaluation."""
+    found = read_json(self.path / rows.EVALUATION).get('tasks')
+    return found if isinstance(found, list) else []
+
+  def write_rows(
+    self,
+    new: list[dict],
+    details: Sequence[dict] = (),
+    tasks: Sequence[str] = (),
+  ) -> None:
     """Replaces the rows; a column that a row lacks becomes None.
 
     Args:
       new: The rows.
       details: What else to keep with them; each has a `beta` and a `task`.
+      tasks: All tasks that could be evaluated.
     """
     whole = [{name: row.get(name) for name in rows.COLUMNS} for row in new]
     content: dict = {'rows': whole}
     if details:
       content['details'] = list(details)
+    if tasks:
+      content['tasks'] = list(tasks)
     write_atomically(
       self.path / rows.EVALUATION, json.dumps(content, indent=2) + '\n'
     )
