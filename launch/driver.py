@@ -14,7 +14,7 @@ from launch import engines, jobs, states
 from launch.display import Display
 from launch.entries import TRAIN, Entry
 from launch.jobs import Job, Outcome
-from vae_info.errors import Stopped
+from vae_info.errors import Stopped, UserError
 from vae_info.runs import Run, rows
 from vae_info.runs.paths import is_remote, open_path
 
@@ -120,9 +120,22 @@ def _words(flags: Mapping[str, object]) -> list[str]:
   return [f'--{name}={value}' for name, value in flags.items()]
 
 
-def print_commands(todo: Iterable[Job]) -> None:
-  """Prints one line of shell for each job that is not done."""
-  for job in todo:
+def print_commands(entries: Iterable[Entry], extra, options: Options) -> None:
+  """Prints one line of shell for each run that is not done.
+
+  Raises:
+    UserError: A run needs another one of these to be finished before. Lines
+      have no order, since they may run side by side.
+  """
+  names = {entry.name for entry in entries}
+  for entry in entries:
+    first = entry.flags.get('codes_of')
+    if first in names:
+      raise UserError(
+        f'{entry.name} needs {first} to be finished, and printed lines have no '
+        'order; print one sweep after the other'
+      )
+  for job in (make_job(entry, extra, options) for entry in entries):
     known = [f'{name}={count}' for name, count in jobs.threads(job).items()]
     lines = [
       shlex.join(['env', *known, 'python', *words])
@@ -177,7 +190,7 @@ def drive(
       else:
         ends[job.name] = outcome
         if outcome.failed:
-          _give_up(job, outcome, attempts[job.name])
+          text += _give_up(job, outcome, attempts[job.name])
       display.tell(f'{len(ends)}/{len(todo)}  {job.name}: {text}')
     display.refresh()
   return ends
@@ -206,14 +219,19 @@ def _next(outcome: Outcome, again: bool) -> tuple[float | None, str]:
   return None, f'{text}; given up'
 
 
-def _give_up(job: Job, outcome: Outcome, attempts: int) -> None:
+def _give_up(job: Job, outcome: Outcome, attempts: int) -> str:
+  """Records the failure; returns what is to be said if it cannot."""
   facts = {
     'message': f'{outcome.stage} ({outcome.status}): {outcome.message}',
     'stage': outcome.stage,
     'status': outcome.status,
     'attempts': attempts,
   }
-  states.mark_failed(job.run, facts)
+  try:
+    states.mark_failed(job.run, facts)
+  except OSError as error:  # The other runs go on.
+    return f'; this cannot be recorded: {error}'
+  return ''
 
 
 def report(runs: Sequence[Run]) -> bool:

@@ -66,7 +66,10 @@ class Serial(contextlib.AbstractContextManager):
       time.sleep(seconds)
       return []
     job = self._jobs.pop(0)
-    return [(job, jobs.execute(job, self._received))]
+    try:
+      return [(job, jobs.execute(job, self._received))]
+    except OSError as error:  # Of the run's folder, or of a full disk.
+      return [(job, Outcome(1, 'start', str(error)))]
 
 
 def _execute(job: Job) -> Outcome:
@@ -83,13 +86,14 @@ class Ray(contextlib.AbstractContextManager):
 
   Args:
     address: 'local' starts Ray here, for as long as the sweep lasts; 'auto'
-      joins the cluster that this machine is part of; HOST:PORT joins another.
+      joins the cluster that this machine is part of, HOST:PORT one of several.
     cpus: CPU cores that Ray reserves for each run.
     gpus: GPUs that Ray reserves for each run.
     tpus: TPU chips that Ray reserves for each run.
 
   Raises:
-    UserError: Ray is not installed, or there is no cluster at the address.
+    UserError: Ray is not installed, or there is no cluster at the address. Or
+      this machine lacks what a run needs.
   """
 
   def __init__(
@@ -115,7 +119,7 @@ class Ray(contextlib.AbstractContextManager):
     with _own_handler():
       _connect(ray, address)
     resources: dict[str, float] = {'TPU': tpus} if tpus else {}
-    _check_room(ray, {'CPU': cpus, 'GPU': gpus, **resources})
+    _check_room(ray, {'CPU': cpus, 'GPU': gpus, **resources}, address)
     # The driver retries instead of Ray, which cannot tell a failure from a run
     # that was preempted or is in use.
     self._execute = ray.remote(
@@ -229,10 +233,15 @@ def _check_reachable(address: str) -> None:
     raise UserError(f'no Ray cluster at {address}: {error}') from error
 
 
-def _check_room(ray: ModuleType, wanted: dict[str, float]) -> None:
-  """Warns if no node has what a run needs.
+def _check_room(
+  ray: ModuleType, wanted: dict[str, float], address: str
+) -> None:
+  """Warns if no node of a cluster has what a run needs.
 
-  It is no error: a cluster that grows may have such a node later.
+  A cluster that grows may have such a node later.
+
+  Raises:
+    UserError: This machine lacks it, and Ray runs here alone.
   """
   nodes = [node['Resources'] for node in ray.nodes() if node['Alive']]
   if not any(
@@ -240,6 +249,8 @@ def _check_room(ray: ModuleType, wanted: dict[str, float]) -> None:
     for node in nodes
   ):
     needs = ', '.join(f'{amount} {name}' for name, amount in wanted.items())
+    if address == 'local':
+      raise UserError(f'a run needs {needs}, which this machine has not')
     print(
       f'a run needs {needs}, which no machine of the cluster has; waiting for '
       'one that has',

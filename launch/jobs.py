@@ -114,7 +114,11 @@ def execute(job: Job, received: Sequence[int] = ()) -> Outcome:
     Stopped: A signal is in `received`; the command has ended.
   """
   started = time.monotonic()
-  for stage, words in commands(job):
+  todo = commands(job)
+  # Quicker than a command, which loads TensorFlow before it meets the lock.
+  if todo and job.run.locked:
+    return Outcome(IN_USE, 'start')
+  for stage, words in todo:
     status, message = _command(job, stage, words, received)
     if status:
       return Outcome(status, stage, message, time.monotonic() - started)
@@ -128,6 +132,7 @@ def _command(
 ) -> tuple[int, str]:
   """Runs one command; returns its status and the last line it wrote."""
   environment = {
+    'TF_FORCE_GPU_ALLOW_GROWTH': 'true',  # So that runs can share a GPU.
     **os.environ,
     'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}',
     **threads(job),

@@ -51,7 +51,7 @@ def define_flags() -> None:
     'ray_address',
     Options.ray_address,
     'Where Ray runs: "local" starts it on this machine, "auto" joins the '
-    'cluster that this machine is part of, HOST:PORT joins another cluster.',
+    'cluster that this machine is part of, HOST:PORT one of several such.',
   )
   flags.DEFINE_integer(
     'max_retries',
@@ -100,9 +100,7 @@ def main(argv: list[str]) -> None:
   options = Options(**values)
   if options.engine == 'print':
     each = {run.name: run for entries in chosen.values() for run in entries}
-    driver.print_commands(
-      driver.make_job(entry, extra, options) for entry in each.values()
-    )
+    driver.print_commands([*each.values()], extra, options)
     return
   done = True
   for name, entries in chosen.items():

@@ -179,7 +179,12 @@ def _baselines(alt, across, up, ticks: Sequence[str]) -> list:
       rows.transform_filter(f"datum.line == '{name}'")
       .mark_line(strokeDash=dashes, point={'size': 25}, clip=True)
       .encode(
-        x=across, y=up, color=colour, order='rate:Q', tooltip=_tooltip(alt)
+        x=across,
+        y=up,
+        color=colour,
+        detail='run:N',
+        order='rate:Q',
+        tooltip=_tooltip(alt),
       )
       for (name, *_), dashes in zip(FLOWS.values(), FLOW_DASHES, strict=True)
     ),

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from plots import picture_figures, style
 from plots.picture_figures import Pictures
 from plots.pixels import Map, maps
+from plots.table import data
 from vae_info import cli
 from vae_info.config import Config
 from vae_info.errors import UserError
@@ -100,7 +101,8 @@ def rated(runs_dir: Path, dataset: str | None) -> list[Rated]:
     for row in rows:
       point = Rated(run, config, row['beta'], row['rate'])
       points[run, point.beta] = point  # Rows of several tasks count once.
-  datasets = sorted({point.config.dataset for point in points.values()})
+  configs = [point.config for point in points.values()]
+  datasets = sorted({data(c.dataset, c.binarization) for c in configs})
   if not datasets:
     what = f'run of {dataset}' if dataset else 'run'
     raise UserError(
@@ -110,7 +112,7 @@ def rated(runs_dir: Path, dataset: str | None) -> list[Rated]:
   if len(datasets) > 1:
     raise UserError(
       f'{runs_dir} holds runs of {" and ".join(datasets)}; choose one with '
-      '--dataset'
+      '--dataset, or another folder with --runs_dir'
     )
   return list(points.values())
 
@@ -228,7 +230,37 @@ def usual(points: Sequence[Rated]) -> list[Rated]:
     for point in of_seed
     if all(getattr(point.config, x) == getattr(Config, x) for x in names)
   ]
-  return found or of_seed
+  return of_one_training(found or of_seed)
+
+
+def of_one_training(points: Sequence[Rated]) -> list[Rated]:
+  """The points of one multi-beta model for each decoder and marginal.
+
+  It is one with the default annealing if there is any, and of these the one
+  that was trained longest. Without a multi-beta model all points stay.
+  """
+  groups: dict[tuple[str, str], list[Rated]] = {}
+  for point in points:
+    place = point.config.decoder, point.config.marginal
+    groups.setdefault(place, []).append(point)
+  kept = []
+  for group in groups.values():
+    ranged = [point for point in group if point.config.beta_range]
+    if ranged:
+      best = max(ranged, key=lambda point: _preference(point.config))
+      group = [point for point in group if point.run.path == best.run.path]
+    kept += group
+  return kept
+
+
+def _preference(config: Config) -> tuple:
+  """The larger, the better a training stands for its networks."""
+  usual = dataclasses.replace(config, kl_annealing_epochs=None)
+  return (
+    config.kl_annealing_epochs == usual.kl_annealing_epochs,
+    config.epochs or 0,
+    config.steps or 0,
+  )
 
 
 def of_one_marginal(points: Sequence[Rated]) -> dict[str, list[Rated]]:
@@ -260,7 +292,8 @@ def notes(points: Sequence[Rated]) -> list[str]:
   others = len({point.run.path for point in points if point not in chosen})
   if others:
     lines.append(
-      f'left out: {others} runs of other encoders, sizes or seeds, or augmented'
+      f'left out: {others} runs of other encoders, sizes or seeds, augmented, '
+      'or trained otherwise'
     )
   return lines
 

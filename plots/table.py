@@ -40,6 +40,12 @@ _IDENTITY = (
 )
 
 
+def data(dataset: str, binarization: str) -> str:
+  """The name of a data set with images of one kind, which have one H(X)."""
+  kind = {'none': ', grey', 'threshold': ', threshold'}.get(binarization, '')
+  return f'{dataset}{kind}'
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
   """One row of the table.
@@ -117,9 +123,8 @@ class Row:
 
   @property
   def data(self) -> str:
-    """The data set; grey images are other data than binary ones."""
-    grey = self.binarization == 'none'
-    return f'{self.dataset}, grey' if grey else self.dataset
+    """The data set; images of another H(X) are other data."""
+    return data(self.dataset, self.binarization)
 
   @property
   def subject(self) -> str:

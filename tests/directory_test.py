@@ -98,6 +98,21 @@ def test_a_damaged_mark_of_completeness_is_reported(run, text):
     _ = run.facts
 
 
+def test_a_table_is_whole_and_a_link_stays_a_link(tmp_path):
+  target, link = tmp_path / 'table.csv', tmp_path / 'link.csv'
+  target.write_text('before')
+  link.symlink_to(target)
+  rows.write([{'run': 'a'}], link)
+  assert link.is_symlink()
+  assert target.read_text().splitlines()[1].startswith('a,')
+  rows.write([{'run': 'b'}], target)
+  assert [path.name for path in sorted(tmp_path.iterdir())] == [
+    'link.csv',
+    'table.csv',
+  ]
+  assert target.read_text().splitlines()[1].startswith('b,')
+
+
 def test_finished_runs_are_those_that_say_so(tmp_path):
   with pytest.raises(UserError, match='no finished run in'):
     finished_runs(tmp_path)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -403,6 +404,15 @@ def test_several_sweeps_follow_each_other_and_a_run_of_two_comes_once(tmp_path):
   assert printed == [*dict.fromkeys(runs)]
 
 
+def test_printed_lines_have_no_order_so_none_needs_another(tmp_path):
+  flags = f'--runs_dir={tmp_path}', '--engine=print'
+  words = '--sweep=low_rate,low_rate_clusters', *flags
+  process = command('launch.sweep', *words)
+  errors = process.communicate()[1]
+  assert process.returncode == 1
+  assert 'print one sweep after the other' in errors
+
+
 # The engines, on stubs.
 
 
@@ -442,6 +452,36 @@ def test_no_retry_where_none_is_wanted_but_preemption_never_counts(tmp_path):
     ends = driver.drive(todo, engine, 0, display)
   assert ends['preempted'].status == 0
   assert ends['killed'].status == -signal.SIGKILL
+
+
+def test_a_folder_that_cannot_be_written_stops_no_other(tmp_path):
+  (tmp_path / 'broken').mkdir()
+  (tmp_path / 'broken' / 'launch').write_text('not a folder')
+  todo = stub_jobs(tmp_path, 'broken', 'fine')
+  with engines.Serial() as engine, Display(runs_of(todo)) as display:
+    ends = driver.drive(todo, engine, 1, display)
+  assert ends['broken'].stage == 'start' and ends['broken'].failed
+  assert ends['fine'].status == 0
+
+
+def test_a_run_in_use_starts_no_process(tmp_path):
+  (job,) = stub_jobs(tmp_path, 'fine')
+  (tmp_path / 'fine').mkdir()
+  with job.run.lock():
+    assert jobs.execute(job).status == jobs.IN_USE
+  assert not (tmp_path / 'fine' / 'launch').exists()
+  assert jobs.execute(job).status == 0
+
+
+def test_what_this_machine_lacks_is_refused_and_a_cluster_may_grow(capsys):
+  nodes = [{'Alive': True, 'Resources': {'CPU': 2.0}}]
+  ray = types.SimpleNamespace(nodes=lambda: nodes)
+  engines._check_room(ray, {'CPU': 2, 'GPU': 0}, 'local')
+  with pytest.raises(UserError, match='needs 64 CPU, .* machine has not'):
+    engines._check_room(ray, {'CPU': 64}, 'local')
+  assert not capsys.readouterr().out
+  engines._check_room(ray, {'CPU': 64}, 'auto')
+  assert 'waiting for' in capsys.readouterr().out
 
 
 def test_a_finished_run_starts_no_process(tmp_path):

@@ -91,6 +91,36 @@ def test_marginals_that_are_not_drawn_are_named(runs_dir, tmp_path, tiny):
   assert pictures.notes(points) == ['left out: marginal vampprior']
 
 
+def test_a_column_is_of_one_training():
+  def point(name, rate, **settings):
+    run = Run(pathlib.Path(name))
+    return pictures.Rated(run, Config(**settings), 1.0, rate)
+
+  points = [
+    point('a', 9.0, beta='0.3:2', decoder='autoregressive', epochs=6),
+    point('b', 9.5, beta='0.3:2', decoder='autoregressive', epochs=25),
+    point('b', 4.5, beta='0.3:2', decoder='autoregressive', epochs=25),
+    point(
+      'c',
+      9.0,
+      beta='0.3:2',
+      decoder='autoregressive',
+      epochs=50,
+      kl_annealing_epochs=3,
+    ),
+    point('d', 8.0, beta=0.5, decoder='autoregressive', epochs=25),
+    point('e', 7.0, beta=0.5),
+    point('f', 3.0, beta=2.0),
+  ]
+  found = pictures.of_one_marginal(points)
+  names = {
+    decoder: [point.run.name for point in group]
+    for decoder, group in found.items()
+  }
+  assert names == {'deconvolutional': ['e', 'f'], 'autoregressive': ['b', 'b']}
+  assert pictures.notes(points)[0].startswith('left out: 3 runs of other')
+
+
 def test_rates_are_spread_and_fall():
   rates = [1, 2, 3, 4, 40, 20]
   chosen = pictures.spread([make_pictures(rate) for rate in rates], 3)

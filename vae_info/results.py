@@ -7,7 +7,7 @@ from absl import app, flags
 
 from vae_info import cli
 from vae_info.runs import gather, rows, unevaluated
-from vae_info.runs.paths import open_path
+from vae_info.runs.paths import open_output, open_path
 
 FLAGS = flags.FLAGS
 
@@ -21,8 +21,9 @@ def define_flags() -> None:
 def main(argv):
   cli.no_arguments(argv)
   runs_dir = open_path(FLAGS.runs_dir)
+  output = open_output(FLAGS.output)
   table = gather(runs_dir)
-  rows.write(table, open_path(FLAGS.output))
+  rows.write(table, output)
   print(f'wrote {FLAGS.output}: {len(table)} row{"s" * (len(table) != 1)}')
   lacking = unevaluated(runs_dir)
   if lacking:

@@ -61,10 +61,17 @@ def open_output(text: str) -> Path:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-  """Writes a file that others see whole or not at all."""
+  """Writes a file that others see whole or not at all.
+
+  What is no plain file, such as /dev/stdout or a link, is written in place.
+  """
   data = content.encode() if isinstance(content, str) else content
   if is_remote(path):
     path.write_bytes(data)  # An object appears when it is closed.
+    return
+  local = pathlib.Path(path)
+  if local.is_symlink() or (local.exists() and not local.is_file()):
+    local.write_bytes(data)
     return
   draft = path.with_name(f'{path.name}.{os.getpid()}.tmp')
   try:

@@ -1,12 +1,13 @@
 """Rows of the table of results: one for each run, task and beta, in nats."""
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping
 
 from vae_info.errors import UserError
-from vae_info.runs.paths import Path
+from vae_info.runs.paths import Path, write_atomically
 
 EVALUATION = 'evaluation.json'
 
@@ -126,10 +127,11 @@ def read(path: Path) -> list[dict]:
 
 def write(rows: Iterable[Mapping], path: Path) -> None:
   """Writes a CSV with the columns `COLUMNS`; None becomes an empty field."""
-  with path.open('w') as file:
-    table = csv.DictWriter(file, COLUMNS, lineterminator='\n')
-    table.writeheader()
-    table.writerows(rows)
+  file = io.StringIO()
+  table = csv.DictWriter(file, COLUMNS, lineterminator='\n')
+  table.writeheader()
+  table.writerows(rows)
+  write_atomically(path, file.getvalue())
 
 
 def table(rows: list[dict]) -> str:
