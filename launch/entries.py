@@ -9,7 +9,7 @@ Imports no TensorFlow.
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vae_info import config as configs
@@ -23,6 +23,7 @@ CONFIGS = {
   BASELINES: baseline_config.BaselineConfig,
 }
 SEEDS = (0, 1, 2)
+DROPOUTS = (0.0, 0.1, 0.3)  # The paper chose among these.
 DECONV, AUTO = 'deconvolutional', 'autoregressive'
 MARGINALS = ('gaussian', 'maf', 'vampprior')  # The paper's.
 MNIST = {'dataset': 'binarized_mnist'}
@@ -128,18 +129,38 @@ def flows(dataset: str, *tasks: str) -> tuple[Entry, ...]:
 
 
 def supervised_complex(
-  dataset: str, task: str, **more: int
+  dataset: str, task: str, seeds: Sequence[int] = SEEDS, **more: Any
 ) -> tuple[Entry, ...]:
-  """The complex supervised network with three seeds.
+  """The complex supervised network with some seeds.
 
   Args:
     dataset: The data set.
     task: Its labels.
+    seeds: The seeds.
     **more: Further flags of the baseline. With `depth=16` it takes minutes.
   """
   flags = {'dataset': dataset, 'task': task, 'baseline': 'supervised_complex'}
   return tuple(
-    Entry({**flags, **more, 'seed': seed}, module=BASELINES) for seed in SEEDS
+    Entry({**flags, **more, 'seed': seed}, module=BASELINES) for seed in seeds
+  )
+
+
+def supervised_search(
+  dataset: str, task: str, **more: Any
+) -> tuple[Entry, ...]:
+  """The complex supervised network with each of `DROPOUTS`, and one seed.
+
+  Args:
+    dataset: The data set.
+    task: Its labels.
+    **more: Further flags of the baseline.
+  """
+  return tuple(
+    entry
+    for dropout in DROPOUTS
+    for entry in supervised_complex(
+      dataset, task, (0,), dropout=dropout, **more
+    )
   )
 
 

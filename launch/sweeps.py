@@ -23,6 +23,7 @@ from launch.entries import (
   grid,
   supervised,
   supervised_complex,
+  supervised_search,
 )
 from launch.paper_figures import FIGURE_1_MNIST, FIGURES
 from vae_info import config as configs
@@ -241,6 +242,12 @@ SWEEPS = {
     # Without early stopping their C is well above the simple network's.
     *supervised_complex('omniglot', 'alphabet', depth=16, early_stopping=True),
     *supervised_complex('omniglot', 'character', depth=16, early_stopping=True),
+  ),
+  # Which dropout the supervised network wants, at half its full width.
+  'supervised_search': (
+    *supervised_search('binarized_mnist', 'digit', depth=32),
+    *supervised_search('omniglot', 'alphabet', depth=32, early_stopping=True),
+    *supervised_search('omniglot', 'character', depth=32, early_stopping=True),
   ),
   'flows': (
     *flows('binarized_mnist', 'digit'),

@@ -2,12 +2,14 @@
 
     python -m plots.baselines --task=digit
 
-Of several configurations of a baseline, the one with the least C counts. Where
+Of several configurations of a baseline, the one with the most seeds and then
+the least C counts; the complex supervised network has a row for each. Where
 there are several seeds, a row gives the least and the largest value. For PCA,
 it gives the best number of dimensions at each rate.
 """
 
 import pathlib
+import re
 from collections.abc import Sequence
 
 from absl import app, flags
@@ -17,10 +19,12 @@ from plots.evidence import DATASETS, Evidence
 from plots.panels import best_configurations
 from plots.table import Row
 from vae_info import cli
+from vae_info.baselines.config import BaselineConfig
 
 FLAGS = flags.FLAGS
 
 NAMES = ('random_dense', 'random_conv', 'supervised_simple')
+DROPOUT = re.compile(r'_dropout=([\d.]+)')
 HEAD = """\
 | `--baseline` | R | C | accuracy | seconds |
 |---|---|---|---|---|"""
@@ -32,11 +36,12 @@ def lines(evidence: Evidence) -> list[str]:
   groups = [
     (f'`{name}`', [row for row in best if row.method == name]) for name in NAMES
   ]
-  complex_rows = evidence.of('supervised_complex')
-  groups += [
-    (f'`supervised_complex`, {kind}', _classified(complex_rows, kind))
-    for kind in sorted({row.classifier for row in complex_rows})
-  ]
+  networks: dict[str, list[Row]] = {}
+  for row in evidence.of('supervised_complex'):
+    networks.setdefault(f'`supervised_complex`, {_network(row)}', []).append(
+      row
+    )
+  groups += sorted(networks.items(), key=lambda group: _numbers(group[0]))
   result = [line(name, rows) for name, rows in groups if rows]
   rates = sorted({round(row.number('rate'), 2) for row in evidence.of('pca')})
   for rate in rates:
@@ -48,8 +53,16 @@ def lines(evidence: Evidence) -> list[str]:
   return result
 
 
-def _classified(rows, classifier):
-  return [row for row in rows if row.classifier == classifier]
+def _network(row):
+  """A network's layers and dropout, which a run's name has if it is unusual."""
+  found = DROPOUT.search(row.run)
+  usual = BaselineConfig(row.dataset, row.task, row.method).dropout
+  dropout = float(found[1]) if found else usual
+  return f'{row.classifier}, dropout {dropout:g}'
+
+
+def _numbers(text):
+  return [int(digits) for digits in re.findall(r'\d+', text)]
 
 
 def line(name: str, rows: Sequence[Row]) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from plots.curves import crossing, interpolated
+from plots.panels import best_configurations
 from plots.representatives import preference
 from plots.seeds import Mean, averaged
 from plots.table import INVARIANT, MODEL, Row, column, rows_of_methods
@@ -331,20 +332,17 @@ class Evidence:
     )
 
   def baseline(self, *methods: str) -> Mean:
-    """C of the best configuration of some baselines, nats, over its seeds.
+    """The least C of some baselines, nats, each over the seeds of its best.
 
     Raises:
       UserError: The table has no row of these baselines.
     """
-    groups: dict[str, list[Row]] = {}
-    for method in methods:
-      for row in self.of(method):
-        groups.setdefault(row.configuration, []).append(row)
-    if not groups:
+    groups = [best_configurations(self.of(method)) for method in methods]
+    losses = [_loss(rows) for rows in groups if rows]
+    if not losses:
       raise UserError(
         f'the table has no row of {" or ".join(methods)}, task {self.task}'
       )
-    losses = [_loss(rows) for rows in groups.values()]
     return min(losses, key=lambda loss: loss.value)
 
   @property

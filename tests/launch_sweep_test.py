@@ -240,6 +240,16 @@ def test_figures_have_supervised_networks_at_full_width():
   }
 
 
+def test_the_search_for_dropouts_has_each_task_at_half_the_full_width():
+  configs = [run.config for run in sweeps.SWEEPS['supervised_search']]
+  assert [(config.task, config.dropout) for config in configs] == [
+    (task, dropout)
+    for task in ('digit', 'alphabet', 'character')
+    for dropout in (0.0, 0.1, 0.3)
+  ]
+  assert {config.depth for config in configs} == {32}
+
+
 def test_paper_is_the_whole_grid_with_and_without_annealing():
   runs = [run.config for run in sweeps.SWEEPS['paper']]
   mnist = [run for run in runs if run.dataset == 'binarized_mnist']
