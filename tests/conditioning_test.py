@@ -1,5 +1,6 @@
 """Multi-beta models: draws of beta, conditioning, and known optima."""
 
+import collections
 import itertools
 
 import numpy as np
@@ -343,6 +344,33 @@ def test_a_copy_shares_variables_and_leaves_the_original_alone(tiny):
   assert [v.ref() for v in model.trainable_variables] == variables
   with pytest.raises(ValueError, match='without a beta'):
     model.encoder(tiny.test.images[:2].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+  'held',
+  [
+    lambda layer: [layer],
+    lambda layer: (layer, [layer]),
+    lambda layer: {'b': layer, 'a': None},
+    lambda layer: collections.namedtuple('Layers', 'first, last')(layer, 2),
+  ],
+)
+def test_layers_may_be_held_in_any_structure(held):
+  network = tf.Module()
+  network.layers = held(
+    make(randomness.generator(0, 'test')).free(tf.ones([2]))
+  )
+  stir(network)
+  copies = [
+    bind(make_config(), network, tf.math.log(beta)) for beta in (0.2, 5.0)
+  ]
+
+  def value(module):
+    return tf.nest.flatten(module.layers)[-1 if 'b' in held(0) else 0]()
+
+  assert not np.array_equal(*map(value, copies))
+  with pytest.raises(ValueError, match='without a beta'):
+    value(network)
 
 
 def test_a_batch_must_hold_each_beta_equally_often(tiny):

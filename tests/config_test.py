@@ -129,7 +129,12 @@ def test_long_names_differ_and_are_alike_for_all_seeds():
 
 def test_parts_for_binary_images_refuse_others():
   grey = {'dataset': 'tfds:x', 'binarization': 'none'}
-  for flags in ({'augmentation': 'affine'}, {'encoder': 'categorical'}):
+  for flags in (
+    {'augmentation': 'affine'},
+    {'encoder': 'categorical'},
+    {'decoder': 'deconvolutional_invariant'},
+    {'decoder': 'local_autoregressive'},
+  ):
     with pytest.raises(UserError, match='is for binary images alone'):
       Config(**grey, **flags)
   for baseline in ('kmeans', 'kmeans_deskewed', 'clusters', 'flow'):

@@ -13,7 +13,9 @@ from vae_info.networks import (
   autoregressive,
   causal_stack,
   decoders,
+  grey,
   layers,
+  model as models,
   pixel_cnn,
 )
 
@@ -56,6 +58,31 @@ def make_context(network, count, size):
 def every_image(size):
   bits = itertools.product([0.0, 1.0], repeat=size * size)
   return np.array(list(bits), np.float32).reshape([-1, size, size, 1])
+
+
+@pytest.mark.parametrize(
+  'binarization, decoder',
+  [
+    *itertools.product(['static'], decoders.DECODERS),
+    *itertools.product(['none'], grey.DECODERS),
+  ],
+)
+def test_all_pairs_of_codes_and_images_can_be_scored(binarization, decoder):
+  levels = 2 if binarization == 'static' else 256
+  data = randomness.generator(0, 'test').integers(0, levels, [9, 8, 12, 1])
+  config = Config(
+    dataset='tfds:x', binarization=binarization, decoder=decoder, latent_size=3
+  )
+  network = models.build(config, data.astype(np.uint8)).decoder
+  for number, variable in enumerate(network.trainable_variables):
+    noise = tf.random.stateless_normal(variable.shape, [number, 2])
+    variable.assign_add(0.1 * noise)
+  codes = tf.random.stateless_normal([4, 3], [0, 0])
+  images = tf.cast(data[:5], tf.float32)
+  found = network(codes[:, None]).log_prob(images)
+  each = [network(codes[i : i + 1]).log_prob(images) for i in range(4)]
+  np.testing.assert_allclose(found, each, rtol=1e-4)
+  assert np.std(each, axis=0).min() > 0.1
 
 
 def test_the_stacks_65536_probabilities_sum_to_one():

@@ -10,6 +10,7 @@ from vae_info import training
 from vae_info.config import Config
 from vae_info.errors import Stopped
 from vae_info.loop import Execution
+from vae_info.networks import model as models
 from vae_info.runs import Run, checkpoints
 
 BATCHES = 4  # In an epoch of the tiny data set.
@@ -63,7 +64,8 @@ def test_epochs_of_annealing_do_not_count(tiny, tmp_path):
   assert 12 <= run.facts['step'] // BATCHES < 40
 
 
-def test_if_no_epoch_counts_the_last_weights_stay(tiny, tmp_path):
+def test_the_last_epoch_counts_if_it_is_a_part(tiny, tmp_path, capsys):
+  # The first one does not: its beta is not full.
   flags = {'latent_size': 4, 'batch_size': 16, 'steps': 2 * BATCHES - 1}
   weights = []
   for patience in (0, 1):
@@ -71,8 +73,21 @@ def test_if_no_epoch_counts_the_last_weights_stay(tiny, tmp_path):
     config = Config(early_stopping=patience, kl_annealing_epochs=1.5, **flags)
     training.train(config, tiny, run)
     weights.append(run.model().trainable_variables)
+  assert 'kept the weights of epoch 2, the best' in capsys.readouterr().err
   for one, two in zip(*weights, strict=True):
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize('beta', ['1', '0.5:5'])
+@pytest.mark.parametrize('marginal', ['gaussian', 'vampprior'])
+def test_a_validation_loss_does_not_depend_on_shares(tiny, marginal, beta):
+  config = make_config(marginal=marginal, beta=beta)
+  model = models.build(config, tiny.train.images)
+  values = [
+    training.make_validation(config, model, tiny.validation.images, shares)()
+    for shares in (1, 2, 4)
+  ]
+  np.testing.assert_allclose(values, values[0], rtol=1e-6)
 
 
 def test_each_class_is_decoded_for_each_validation_image(tiny, tmp_path):
@@ -122,9 +137,3 @@ def test_it_resumes_to_the_same_weights(tiny, tmp_path, monkeypatch):
     strict=True,
   ):
     np.testing.assert_array_equal(a, b)
-
-
-def test_early_stopping_without_an_epoch_is_said(tiny, tmp_path, capsys):
-  config = Config(latent_size=4, batch_size=16, steps=3, early_stopping=2)
-  training.train(config, tiny, Run(tmp_path))
-  assert 'so early_stopping had no effect' in capsys.readouterr().err

@@ -82,9 +82,12 @@ def test_quotas_are_whole_cores(monkeypatch, tmp_path, text, cores):
 
 
 @pytest.mark.parametrize(
-  'first, shares', [('', '3 3'), ('tf.zeros([])', '1 1')]
+  'first, cores, shares',
+  [('', '3', '3 3'), ('', '40', '16 16'), ('tf.zeros([])', '3', '1 1')],
 )
-def test_each_core_has_a_share_unless_tensorflow_has_started(first, shares):
+def test_each_core_has_a_share_unless_tensorflow_has_started(
+  first, cores, shares
+):
   code = f"""
 import tensorflow as tf
 from vae_info import devices
@@ -94,7 +97,7 @@ print(devices.share_cores(), devices.share_cores())
   process = subprocess.run(
     [sys.executable, '-c', code],
     cwd=ROOT,
-    env={**os.environ, machine.THREADS[0]: '3', 'TF_CPP_MIN_LOG_LEVEL': '3'},
+    env={**os.environ, machine.THREADS[0]: cores, 'TF_CPP_MIN_LOG_LEVEL': '3'},
     capture_output=True,
     text=True,
     check=True,

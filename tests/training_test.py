@@ -155,7 +155,10 @@ def test_a_flow_is_never_inverted_in_a_step(tiny, marginal):
   forward = training._make_forward(
     config, model, tf.constant(tiny.train.images), shares=2
   )
-  whole = tf.function(lambda step, rows: forward(step, rows, 1))
+  common = training._common
+  whole = tf.function(
+    lambda step, rows: forward(step, rows, 1, common(config, model, 2))
+  )
   traced = whole.get_concrete_function(tf.constant(0), tf.range(16))
   kinds = {node.type for node in traced.graph.get_operations()}
   assert 'MatMul' in kinds
@@ -300,6 +303,16 @@ def test_a_misspelt_network_leaves_no_run_directory(tiny, tmp_path):
     config = Config(marginal='json:Nothing', batch_size=16)
     train(config, tiny, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('batch_size, noted', [(13, True), (12, False)])
+def test_a_batch_that_leaves_cores_idle_is_noted(
+  tiny, tmp_path, capsys, batch_size, noted
+):
+  config = tiny_config(batch_size=batch_size, steps=1)
+  train(config, tiny, tmp_path / 'run', shards=4)
+  note = 'note: batches of 13 images keep 1 of 4 cores busy'
+  assert (note in capsys.readouterr().err) is noted
 
 
 def train(config, dataset, folder, **execution):

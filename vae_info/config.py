@@ -31,6 +31,7 @@ DECODERS = (
   'autoregressive',
   'local_autoregressive',
 )
+BINARY_DECODERS = ('deconvolutional_invariant', 'local_autoregressive')
 MARGINALS = ('gaussian', 'mixture', 'maf', 'vampprior', 'categorical')
 CATEGORICAL = 'categorical'  # The encoder and the marginal of one-hot codes.
 ARCHITECTURES = ('compact', 'paper')
@@ -176,8 +177,8 @@ class Config:
   )
   target_rate: float | None = option(
     None,
-    'Adapts beta until the rate is this, in nats per image; --beta is then the '
-    'beta of the first step.',
+    'Adapts beta until the rate is this, in nats per image; --beta is then '
+    'where it starts.',
     bounds=POSITIVE,
   )
   learning_rate: float | None = option(
@@ -266,6 +267,8 @@ class Config:
       check_binary(f'augmentation {self.augmentation}', self.binarization)
     if self.encoder == CATEGORICAL:
       check_binary('the categorical encoder', self.binarization)
+    if self.decoder in BINARY_DECODERS:
+      check_binary(f'the decoder {self.decoder}', self.binarization)
     if self.beta_range and self.free_nats:
       raise UserError('free_nats needs one beta instead of a range')
     if self.epochs is not None and self.steps is not None:

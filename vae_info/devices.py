@@ -7,6 +7,10 @@ import tensorflow as tf
 from vae_info import machine
 from vae_info.errors import UserError
 
+MOST_SHARES = (
+  16  # Each is a copy of the step, which takes half a second to make.
+)
+
 
 def get_strategy(name: str, tpu: str = '') -> tf.distribute.Strategy:
   """The `tf.distribute` strategy of a name.
@@ -55,8 +59,9 @@ def share_cores() -> int:
   small networks that is faster than several threads for each operation.
 
   Returns:
-    `Execution.shards`: the number of cores. It is 1 with a GPU or a TPU, or if
-    TensorFlow has already started with several threads for each operation.
+    `Execution.shards`: the number of cores, at most `MOST_SHARES`. It is 1 with
+    a GPU or a TPU, or if TensorFlow has already started with several threads
+    for each operation.
   """
   threads = int(os.environ.get(machine.THREADS[0], 0))
   cores = threads or machine.cores()
@@ -68,4 +73,4 @@ def share_cores() -> int:
       return 1
     cores = max(1, tf.config.threading.get_inter_op_parallelism_threads())
   accelerators = [tf.config.list_physical_devices(k) for k in ('GPU', 'TPU')]
-  return 1 if any(accelerators) else cores
+  return 1 if any(accelerators) else min(cores, MOST_SHARES)

@@ -10,7 +10,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -119,6 +119,14 @@ def _train_to_the_end(
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
     images = _on_devices(_pixels(config, dataset), execution)
     multiplier = make_multiplier(config)
+  shares = _shares(config, model, execution)
+  if 1 < execution.shards >= 2 * shares:
+    print(
+      f'note: batches of {config.batch_size} images keep {shares} of '
+      f'{execution.shards} cores busy; another --batch_size is faster',
+      file=sys.stderr,
+      flush=True,
+    )
   best = Best(model, config.early_stopping) if config.early_stopping else None
   more: dict[str, Any] = {'best': best} if best else {}
   if multiplier:
@@ -128,7 +136,7 @@ def _train_to_the_end(
   with _Observer(config, run, schedule, state.step) as observer:
     observer.picture(model, dataset)
     if best:
-      observer.stop_early(best, model, dataset)
+      observer.stop_early(best, model, dataset, shares)
     loop.take(state, schedule, execution, steps, observer, signals)
   if best and np.isfinite(best.value.numpy()):  # An epoch counted.
     best.restore(model)
@@ -157,13 +165,10 @@ def _outcome(
   lines = []
   if best and np.isfinite(best.value.numpy()):
     since = int(best.epochs_since.numpy())
+    epoch = math.ceil(step / schedule.per_epoch) - since
     lines.append(
-      f'kept the weights of epoch {step // schedule.per_epoch - since}, the '
-      f'best on validation images: {best.value.numpy():.2f}'
-    )
-  elif best:
-    lines.append(
-      'note: no epoch at full beta ended, so early_stopping had no effect'
+      f'kept the weights of epoch {epoch}, the best on validation images: '
+      f'{best.value.numpy():.2f}'
     )
   target = config.target_rate
   if target is not None and rate is not None and abs(rate / target - 1) > 0.05:
@@ -229,12 +234,12 @@ class _Observer(contextlib.ExitStack):
     )
 
   def stop_early(
-    self, best: Best, model: models.Model, dataset: Dataset
+    self, best: Best, model: models.Model, dataset: Dataset, shares: int
   ) -> None:
-    """Lets validation images end the training."""
+    """Lets validation images end the training; `shares` is that of a step."""
     self._best, self._model = best, model
     self._validate = make_validation(
-      self._config, model, dataset.validation.images
+      self._config, model, dataset.validation.images, shares
     )
 
   def after_call(
@@ -263,12 +268,13 @@ class _Observer(contextlib.ExitStack):
     self._writer.add(step, scalars)
 
   def _ends_an_epoch(self, step: int) -> bool:
-    """Whether an epoch ends at its full beta, so that early stopping counts."""
-    per_epoch, epochs = (
-      self._schedule.per_epoch,
-      self._config.kl_annealing_epochs,
-    )
-    return not step % per_epoch and step >= (epochs or 0.0) * per_epoch
+    """Whether an epoch ends at its full beta, so that early stopping counts.
+
+    The last epoch may be a part of one.
+    """
+    schedule, epochs = self._schedule, self._config.kl_annealing_epochs
+    ended = not step % schedule.per_epoch or step == schedule.total
+    return ended and step >= (epochs or 0.0) * schedule.per_epoch
 
   def before_save(self, step: int) -> None:
     # A kill may come between the two. Scalars that are written twice can be
@@ -348,8 +354,7 @@ def make_replica_step(
     rate and distortion, nats.
   """
   replicas = execution.strategy.num_replicas_in_sync
-  betas = model.betas_in_a_batch if config.beta_range else None
-  shards = execution.shards_of(config.batch_size, betas)
+  shards = _shares(config, model, execution)
   forward = _make_forward(config, model, images, replicas * shards)
   schedule = Schedule.of(config, images.shape[0])
 
@@ -360,9 +365,9 @@ def make_replica_step(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
       # 1. Rates and distortions of each share, in parallel.
-      classes = _decode_classes(config, model, shards)
+      common = _common(config, model, shards)
       shares = [
-        forward(step, indices, first + i, classes) for i in range(shards)
+        forward(step, indices, first + i, common) for i in range(shards)
       ]
       rates, distortions, betas = map(_joined, zip(*shares, strict=True))
       rate, distortion = tf.reduce_mean(rates), tf.reduce_mean(distortions)
@@ -389,7 +394,7 @@ def _betas_and_weights(config, betas) -> tuple[Any, tf.Tensor | None]:
 
 
 def make_validation(
-  config: Config, model: models.Model, images: np.ndarray
+  config: Config, model: models.Model, images: np.ndarray, shares: int = 1
 ) -> Callable[[], float]:
   """Makes a function that computes the loss on validation images.
 
@@ -401,6 +406,7 @@ def make_validation(
     model: Made by `model.build`.
     images: uint8 `[N, H, W, C]`. Of the last batch only what is whole
       counts.
+    shares: Into how many shares a batch is cut, as in a step.
 
   Returns:
     A function that returns nats per image, weighted in a multi-beta model.
@@ -410,12 +416,14 @@ def make_validation(
   if config.binarization == 'dynamic':
     fixed = dataclasses.replace(fixed, binarization='static')
   size, count = config.batch_size, max(1, len(images) // config.batch_size)
-  forward = _make_forward(fixed, model, tf.constant(images), shares=1)
+  forward = _make_forward(fixed, model, tf.constant(images), shares)
 
   @tf.function(autograph=False)
   def loss(batch):
     indices = (batch * size + tf.range(size)) % len(images)  # Of known size.
-    rates, distortions, betas = forward(batch, indices, 0)
+    common = _common(config, model, shares)
+    parts = [forward(batch, indices, i, common) for i in range(shares)]
+    rates, distortions, betas = map(_joined, zip(*parts, strict=True))
     beta, weights = _betas_and_weights(config, betas)
     return objectives.loss(rates, distortions, beta, weights)
 
@@ -432,11 +440,32 @@ def _beta_of_rate(config, beta, rate, multiplier):
   return beta * tf.cast(whole > config.free_nats, tf.float32)
 
 
-def _decode_classes(config, model, shards):
-  """Likelihoods of all classes of a code, which all shares use; else None."""
-  if config.beta_range or not isinstance(model.encoder, CategoricalEncoder):
-    return None
-  return enumeration.decode(model.decoder, config.latent_size, shards)
+def _shares(config: Config, model: models.Model, execution: Execution) -> int:
+  """Into how many shares a replica cuts its part of a batch."""
+  betas = model.betas_in_a_batch if config.beta_range else None
+  return execution.shards_of(config.batch_size, betas)
+
+
+class _Common(NamedTuple):
+  """What all shares of a step use, and is made once.
+
+  Attributes:
+    marginal: m(z); None in a multi-beta model, where shares have other betas.
+    classes: d(x|k) of all classes, if codes are classes and there is one beta.
+  """
+
+  marginal: tfd.Distribution | None = None
+  classes: Sequence[tfd.Distribution] | None = None
+
+
+def _common(config, model, shares):
+  """Makes what the shares of a step have in common."""
+  if config.beta_range:
+    return _Common()
+  if not isinstance(model.encoder, CategoricalEncoder):
+    return _Common(model.marginal())
+  classes = enumeration.decode(model.decoder, config.latent_size, shares)
+  return _Common(model.marginal(), classes)
 
 
 def _joined(parts: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -457,14 +486,14 @@ def _make_forward(
 
   Returns:
     A function of the step's number, the whole batch's indices, the number of a
-    share, and what `_decode_classes` made. It returns the rates and distortions
-    of its images, nats, and their betas, `[batch_size / shares]` each.
+    share, and what `_common` made. It returns the rates and distortions of its
+    images, nats, and their betas, `[batch_size / shares]` each.
   """
 
   def part(values, share):
     return tf.reshape(values, [shares, -1])[share]
 
-  def forward(step, indices, share, classes=None):
+  def forward(step, indices, share, common):
     # 1. Images, and the networks at their betas.
     batch = tf.gather(images, part(indices, share))
     batch, seen = _two_views(config, step, batch, share, shares)
@@ -473,11 +502,13 @@ def _make_forward(
       log_betas = part(_draw_log_betas(config, model, step), share)
       distinct = model.betas_in_a_batch or config.batch_size
       networks = model.for_batch(log_betas, max(1, distinct // shares))
+    if common.marginal is None:
+      common = common._replace(marginal=networks.marginal())
     # 2. Codes; if they are classes, sums over all of them replace draws.
     parameters = networks.encoder.parameters(seen)
     encoding = networks.encoder.distribution(parameters)
     if isinstance(encoding, tfd.OneHotCategorical):
-      rates_and_distortions = _summed(networks, batch, encoding, classes)
+      rates_and_distortions = _summed(networks, batch, encoding, common)
       return *rates_and_distortions, tf.exp(log_betas)
     seed = randomness.stateless_seed(config.seed, 'codes', step)
     encoder, flow = protocols.before_flow(networks.encoder)
@@ -486,9 +517,8 @@ def _make_forward(
     if flow is not None:
       codes = flow.forward(codes)  # It keeps the inverse of this very tensor.
     # 3. Rate and distortion of each image.
-    rates, distortions = objectives.rate_and_distortion(
-      networks, batch, encoding, codes
-    )
+    rates = objectives.rate(codes, encoding, common.marginal)
+    distortions = objectives.distortion(batch, networks.decoder(codes))
     return rates, distortions, tf.exp(log_betas)
 
   return forward
@@ -505,13 +535,13 @@ def _two_views(config, step, batch, share, shares):
   return batch, augmentation.affine(batch, seed, share, shares)
 
 
-def _summed(networks, batch, encoding, classes):
+def _summed(networks, batch, encoding, common):
   """Rates and distortions, nats `[B]`, by sums over the classes of a code."""
   log_likelihoods = enumeration.log_probs(
-    networks.decoder, batch, encoding.event_shape[0], classes
+    networks.decoder, batch, encoding.event_shape[0], common.classes
   )
   return objectives.enumerated_rate_and_distortion(
-    encoding, networks.marginal(), log_likelihoods
+    encoding, common.marginal, log_likelihoods
   )
 
 

@@ -154,7 +154,7 @@ class AutoregressiveImage(ImageInContext):
   def _log_prob(self, images):
     images, shape = self._for_each_code(images)
     symbols = to_symbols(images, self._network.cell)
-    logits = self._network.logits(symbols, self._context_of(images))
+    logits = self._network.logits(symbols, self._context_of(images, shape))
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
       labels=symbols, logits=tf.cast(logits, tf.float32)
     )

@@ -135,7 +135,8 @@ def bind(
   part that occurs twice is copied once.
 
   Args:
-    part: A network, or a list of networks. Anything else is returned as it is.
+    part: A network, or a list, tuple or dict of networks. Anything else is
+      returned as it is.
     condition: For all modulations of the copy.
     copies: Results of earlier calls, by the `id` of their part.
   """
@@ -146,10 +147,11 @@ def bind(
   if isinstance(part, Modulation):
     bound = copy.copy(part)
     bound.__dict__['condition'] = condition  # setattr would track it.
-  elif isinstance(part, list):
-    parts = [bind(each, condition, copies) for each in part]
-    if any(new is not old for new, old in zip(parts, part, strict=True)):
-      bound = parts
+  elif isinstance(part, list | tuple | dict):
+    parts = tf.nest.flatten(part)
+    new = [bind(each, condition, copies) for each in parts]
+    if any(one is not other for one, other in zip(parts, new, strict=True)):
+      bound = tf.nest.pack_sequence_as(part, new)
   elif isinstance(part, tf.Module):
     changed = {
       name: new

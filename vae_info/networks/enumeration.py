@@ -78,7 +78,7 @@ def _of_likelihoods(decoder, likelihoods, images, num_classes):
   if pairs > MOST:
     raise UserError(
       f'{num_classes} classes of {count} images are {pairs} images to '
-      f'decode in a step, and {type(decoder).__name__} allows {MOST} at most; '
+      f'decode at a time, and {type(decoder).__name__} allows {MOST} at most; '
       'a smaller --latent_size or --batch_size helps'
     )
   codes = tf.repeat(tf.eye(num_classes)[:, None], count, axis=1)

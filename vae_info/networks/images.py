@@ -80,13 +80,20 @@ class ImageInContext(ImageDistribution):
     self._context = context
     super().__init__(batch_shape, image_shape, parameters)
 
-  def _context_of(self, images):
-    """The context of each image `[M, H, W, C]`."""
+  def _context_of(self, images, shape):
+    """The context of each image `[M, H, W, C]`.
+
+    `shape` is that of the images' batch, to which that of the codes broadcasts.
+    """
     context = self._context
-    if images.shape[0] is None or images.shape[0] != context.shape[0]:
-      # There are S images for each code: repeat the batch of codes S times.
-      return self._repeated(tf.shape(images)[0] // tf.shape(context)[0])
-    return context
+    if images.shape[0] is not None and images.shape[0] == context.shape[0]:
+      return context
+    rest = context.shape[1:]
+    each = tf.reshape(
+      context, tf.concat([self._batch_shape_tensor(), rest], axis=0)
+    )
+    each = tf.broadcast_to(each, tf.concat([shape, rest], axis=0))
+    return tf.reshape(each, [-1, *rest])
 
   def _repeated(self, times):
     """The whole context several times, one after the other."""

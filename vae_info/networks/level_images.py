@@ -39,7 +39,7 @@ class _LevelImage(ImageInContext):
     # 2. The log-probability of each pixel, summed over an image.
     height, width, channels = self._image_shape
     pixels = logistics.log_prob(
-      self._mixtures(images, self._context_of(images)),
+      self._mixtures(images, self._context_of(images, shape)),
       tf.reshape(images, [-1, channels]),
     )
     each = tf.reduce_sum(tf.reshape(pixels, [-1, height * width]), axis=-1)

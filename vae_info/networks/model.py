@@ -127,7 +127,8 @@ def build(config: Config, images: np.ndarray) -> Model:
   Args:
     config: Names the three networks, and gives sizes, beta and seed.
     images: Training images, uint8 `[N, H, W, C]`. The networks are made for
-      their shape, and a marginal may start at some of them.
+      their shape, and variables may start at some of them. If a checkpoint
+      replaces all variables, they may be zeros.
 
   Raises:
     UserError: A network cannot be imported, cannot be made for such images, or

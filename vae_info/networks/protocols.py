@@ -8,7 +8,8 @@ is constructed in the same way as a built-in one:
     Marginal(config, images, make, encoder)
 
 where `make` is a `layers.Make`, `image_shape` is (H, W, C), and `images` are
-the training images, uint8 `[N, H, W, C]`.
+the training images, uint8 `[N, H, W, C]`. When a finished run is read, they are
+zeros: a `tf.Variable` must hold what is computed from them.
 """
 
 from collections.abc import Sequence
