@@ -238,7 +238,8 @@ def test_the_finest_training_has_the_least_distortion():
 
 def test_the_lowest_c_of_claim_2_is_a_mean_over_seeds():
   held = [row for row in ROWS if row.target_rate and row.task == 'digit']
-  first = next(row for row in held if row.decoder == 'autoregressive')
+  place = 'autoregressive', 8.5
+  first = next(row for row in held if (row.decoder, row.target_rate) == place)
   seeds = [
     dataclasses.replace(
       first, run=f'held_seed{seed}', seed=seed, label_distortion=loss
@@ -268,6 +269,26 @@ def test_trainings_with_the_least_distortion_stand_beside_claim_4():
   before, after = gap(digits), gap(doubled)
   # One of three marginals has more C.
   assert after - before == pytest.approx(loss.value / 3, abs=2e-3)
+
+
+def test_trainings_that_held_the_rate_stand_beside_claim_4():
+  held = [row for row in ROWS if row.target_rate == claim_rules.EQUAL_RATE]
+  assert {row.decoder for row in held} == {'autoregressive', 'deconvolutional'}
+  others = [row for row in ROWS if row not in held]
+
+  def brief(rows):
+    return claim_rules.decoders(claims.evidence([*others, *rows])).brief
+
+  changed = [
+    dataclasses.replace(
+      row, label_distortion=0.25 if row.decoder == 'autoregressive' else 0.125
+    )
+    for row in held
+  ]
+  assert re.search(
+    'where R was held: VampPrior 0.250 ± .*† less 0.125 ± .*†$', brief(changed)
+  )
+  assert 'where R was held' not in brief(changed[:1])
 
 
 def test_trainings_with_the_least_distortion_stand_beside_claims_3_and_6():
