@@ -103,6 +103,7 @@ def test_codes_alone_have_c_and_no_density():
       r'should be int \[1200\], found int64 \[7\]',
     ),
     ({'labels': np.full(1_200, -1)}, 'should be 0 or more, found -1'),
+    ({'labels': np.arange(1_200) + 2**32}, 'at most 2147483647, found 42949'),
     ({'labels': np.zeros(1_200, int)}, 'at least two classes'),
     ({'labels': np.arange(1_200)}, 'at least 1200 training images are needed'),
     ({'split': None}, 'no array split'),

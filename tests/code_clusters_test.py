@@ -1,5 +1,7 @@
 """Clusters of the codes of a finished training."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,6 +65,25 @@ def test_rows(tiny, tmp_path, by, capsys, monkeypatch):
   (run.path / 'evaluation.json').unlink()
   monkeypatch.setattr(one_hot, 'fit', None)
   assert baselines.run(config, tiny, run) == rows
+
+
+def test_rows_of_another_training_or_another_entropy_are_not_kept(
+  tiny, tmp_path
+):
+  training = finished(tmp_path, tiny)
+  config = make(training.name, clusters_by='kmeans', clusters=(3,))
+  run = Run(tmp_path / 'x')
+  preferences = []
+  for entropy in (20.0, 40.0):
+    data = dataclasses.replace(tiny, entropy_estimate=entropy)
+    [row] = baselines.run(config, data, run)
+    assert row['input_entropy'] == entropy
+    preferences.append(row['label_preference'])
+    (run.path / 'evaluation.json').unlink()
+  assert preferences[1] == pytest.approx(2 * preferences[0])
+  training.finish(training.facts | {'step': 2})
+  with pytest.raises(UserError, match='was trained anew .* delete .*x$'):
+    baselines.run(config, tiny, run)
 
 
 def test_with_a_target_rate_beta_is_the_one_that_gave_it(tiny, tmp_path):

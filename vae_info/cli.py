@@ -82,7 +82,8 @@ def define_more_estimates() -> None:
     None,
     'Numbers of labels, of 100, 1000 and 10000, separated by commas. C of a '
     'classifier that is fitted to so few images is reported for each, of test '
-    'images alone. The default is none.',
+    'images alone. Its error is for one choice of these images. The default is '
+    'none.',
   )
 
 

@@ -10,13 +10,16 @@ row has its family, beta and invariances. The column `variant` says how its
 codes were clustered.
 """
 
+import json
+
 from vae_info import neighbours
 from vae_info.baselines import kmeans, parts
 from vae_info.baselines.job import Job
 from vae_info.errors import UserError
 from vae_info.evaluation import estimates
 from vae_info.networks.protocols import before_flow
-from vae_info.runs import Run
+from vae_info.runs import Run, directory
+from vae_info.runs.paths import write_atomically
 
 NEIGHBOURS = 10  # Of each code, in the graph.
 EIGENVECTORS = 14  # Of the graph.
@@ -39,7 +42,8 @@ def fit(job: Job) -> list[dict]:
   """Returns a row for each number of clusters, and stores it when it is done.
 
   Raises:
-    UserError: There is no such finished training of the same data.
+    UserError: There is no such finished training of the same data, or it was
+      replaced since the first row was made.
     Stopped: A signal was received; the rows that are done are stored.
   """
   run = _training(job)
@@ -48,6 +52,7 @@ def fit(job: Job) -> list[dict]:
     raise UserError(
       f'--clusters must be at most the {most} training images, found {wanted}'
     )
+  _check_same(job, run)
   means = _means(job, run)
   points = _points(job, means)
   known = {name: getattr(run.config, name) for name in FAMILY}
@@ -81,6 +86,17 @@ def _training(job):
   if run.config.beta_range:
     raise UserError(f'{run} has a range of betas; codes need one beta')
   return run
+
+
+def _check_same(job, run):
+  """Raises `UserError` if the training is not that of the rows so far."""
+  path = job.run.path / 'codes_of.json'
+  facts = {'config': run.config.run_name, 'finished': run.facts}
+  if (directory.read_json(path) or facts) != facts:
+    raise UserError(
+      f'{run} was trained anew since {job.run} was begun; delete {job.run}'
+    )
+  write_atomically(path, json.dumps(facts, indent=2) + '\n')
 
 
 def _means(job, run):

@@ -13,6 +13,8 @@ def kept_or_made(
 ) -> list[dict]:
   """Returns the rows of one part, from their file if there is one.
 
+  Rows that were made with another H(X) are made anew.
+
   Args:
     job: The baseline, in whose run directory the file is.
     name: The name of the part's file.
@@ -23,14 +25,18 @@ def kept_or_made(
     Stopped: `make` raised it.
   """
   path = job.run.path / 'parts' / f'{name}.json'
+  same = job.entropies
   try:
-    return json.loads(path.read_text())
+    rows = json.loads(path.read_text())
+    if all({**same, **row}.items() >= same.items() for row in rows):
+      return rows
   except (FileNotFoundError, ValueError):
     pass  # Not made yet, or damaged.
   started = time.monotonic()
   rows = make()
   seconds = time.monotonic() - started
   for row in rows:
+    row |= same
     row['train_seconds'] = round(seconds / len(rows), 1)
   path.parent.mkdir(exist_ok=True)
   write_atomically(path, json.dumps(rows, indent=2) + '\n')

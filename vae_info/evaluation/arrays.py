@@ -245,6 +245,12 @@ def _integers(arrays, name, count):
     )
   if count and values.min() < 0:
     raise UserError(f'{name} should be 0 or more, found {values.min()}')
+  most = np.iinfo(np.int32).max
+  if count and values.max() > most:
+    raise UserError(
+      f'{name} should be at most {most}, found {values.max()}; number them '
+      'from 0 on'
+    )
   return values.astype(np.int32)
 
 

@@ -9,7 +9,8 @@ Few labels are soon learned by heart. So validation images choose the epoch, the
 temperature, and a share of the frequencies of the n labels. These validation
 images have labels too, which are not counted among the n. C is therefore that
 of n labels and a well-chosen fit. It measures how easily the label is read from
-the code, and not how much of it is there.
+the code, and not how much of it is there. Its error is over test images: which
+images have labels is not in it.
 """
 
 import dataclasses
