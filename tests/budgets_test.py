@@ -1,5 +1,6 @@
 """C with few labels: known answers, and no wild overfitting."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from vae_info.errors import UserError
-from vae_info.evaluation import budgets
+from vae_info.evaluation import budgets, least
 from vae_info.evaluation.least import Labelled
 from vae_info.evaluation.options import Options, Settings
 
@@ -58,6 +59,34 @@ def test_labels_that_the_code_does_not_know_cost_no_more_than_their_entropy():
   labelled = world(500, noise=np.random.default_rng(1))
   [found, _] = budgets.columns(labelled, 500, (100,), SETTINGS).values()
   assert found < math.log(2) + 0.03
+
+
+def test_a_budget_sees_exactly_its_images_and_their_labels(monkeypatch):
+  seen, mixed = [], []
+  network, mix = least.network, least.mix
+
+  def fit(labelled, *rest):
+    seen.append(labelled)
+    return network(labelled, *rest)
+
+  def weigh(components, labelled):
+    mixed.append(labelled)
+    return mix(components, labelled)
+
+  monkeypatch.setattr(least, 'network', fit)
+  monkeypatch.setattr(least, 'mix', weigh)
+  monkeypatch.setattr(budgets, 'ROUND', 250)
+  whole = world(1_000)
+  everything = whole(np.arange(1_000))
+  once = dataclasses.replace(SETTINGS, epochs=1)
+  budgets.columns(whole, 1_000, (100,), once)
+  [few], [prior] = seen, mixed
+  some = budgets.chosen(1_000, 100, once.seed)
+  codes, labels = np.asarray(everything.draw(0)), everything.train
+  # Thrice each, so that an epoch has 250 codes or more.
+  np.testing.assert_array_equal(few.draw(0), np.tile(codes[some], [3, 1]))
+  np.testing.assert_array_equal(few.train, np.tile(labels[some], 3))
+  np.testing.assert_array_equal(prior.train, labels[some])
 
 
 def test_a_budget_has_the_images_of_a_smaller_one():

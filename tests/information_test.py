@@ -385,6 +385,36 @@ def test_the_chosen_bounds_enclose_the_truth(nats):
   assert found.upper.mean <= min(b.mean for b in found.uppers) + 0.05
 
 
+def test_test_images_and_labels_choose_no_bound(monkeypatch):
+  rng = np.random.default_rng(0)
+  train, validation, test = (
+    encodings(gaussians, (gaussians.means[:, 0] > 0).astype(int), rng)
+    for gaussians, _ in (channel(400, 3, 4.0, seed) for seed in range(3))
+  )
+  # The second half is of other images, with labels in another order.
+  far = Gaussians(5.0 * test.gaussians.means, test.gaussians.scales)
+  other = encodings(far, rng.permutation(test.labels['label']), rng)
+  other.codes[:200] = test.codes[:200]
+  far.means[:200] = test.gaussians.means[:200]
+  chosen, choose_all = [], bounds._choose_all
+
+  def kept(*values):
+    chosen.append(choose_all(*values))
+    return chosen[-1]
+
+  monkeypatch.setattr(bounds, '_choose_all', kept)
+  one, two = (
+    bounds.measure(train, validation, some, {'label': 2})['label']
+    for some in (test, other)
+  )
+  first, second = chosen
+  for name in ('weights', 'choices', 'of_task', 'infonce', 'kernels'):
+    assert getattr(first, name) == getattr(second, name), name
+  # Each upper bound is of one density, whatever the other test images are.
+  for a, b in zip(one.uppers, two.uppers, strict=True):
+    np.testing.assert_allclose(a.values[:200], b.values[:200], atol=1e-4)
+
+
 def around(name, mean, stderr, share=0.0):
   """A bound with this mean and error, of 400 images."""
   values = np.full(400, mean)
@@ -420,6 +450,36 @@ def test_what_does_not_hold_is_replaced_and_never_empty(
   losses = np.full(400, 0.3)
   bound = found.lower(math.log(10), losses, 0.3)
   assert bound.name == reported and bound.stderr <= information.MOST_STDERR
+
+
+@pytest.mark.parametrize(
+  'expected, validation, reported',
+  [
+    (((9.0, 0.01), (8.0, 0.01), (5.0, 0.01)), 0.3, 'InfoNCE'),
+    (((9.0, 0.01), (9.5, 0.01), (5.0, 0.01)), 0.3, 'tempered'),
+    # C of validation images, and not of test images, gives 9.6 and 8.9.
+    (((9.0, 0.01), (9.5, 0.01), (7.6, 0.01)), 0.3, 'strata'),
+    (((9.0, 0.01), (9.5, 0.01), (7.6, 0.01)), 1.0, 'tempered'),
+    (((9.0, 0.01), (9.5, 0.3), (0.0, 0.01)), 0.3, 'InfoNCE'),
+  ],
+)
+def test_validation_values_choose_whatever_test_values_say(
+  expected, validation, reported
+):
+  # Of test images, the reported one has the lowest value.
+  names = ('InfoNCE', 'tempered')
+  values = {**dict.fromkeys(names, 12.0), reported: 1.0}
+  strata = 0.0 if reported == 'strata' else 12.0
+  found = bounds.Information(
+    [],
+    [around(name, values[name], 0.01) for name in names],
+    around('tempered', strata, 0.01),
+    expected,
+    None,
+    None,
+  )
+  losses = np.full(400, 1.3 - validation)
+  assert found.lower(math.log(10), losses, validation).name == reported
 
 
 def projection(size, scale):

@@ -1,5 +1,6 @@
 """Least C: a mixture of classifiers, always a valid one."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -82,6 +83,21 @@ def test_nothing_known_gives_the_frequencies(labelled):
   useless = {'noise': (np.zeros([1_000, 2]), np.zeros([1_000, 2]))}
   found = least.mix(useless, labelled)
   assert found.losses.mean() == pytest.approx(math.log(2), abs=0.01)
+
+
+def test_test_images_and_labels_choose_nothing(labelled, monkeypatch):
+  monkeypatch.setattr(least, 'SIZES', ((8,),))
+  codes, labels = labelled.test
+  # The other label of each image; half of the images are others too.
+  moved = np.concatenate([codes[:500], 3.0 * codes[500:]])
+  changed = dataclasses.replace(labelled, test=(moved, 1 - labels))
+  one, two = (
+    least.fit(some, {}, Settings(epochs=2)) for some in (labelled, changed)
+  )
+  assert one.weights == two.weights and one.validation == two.validation
+  # So both have the same c(y|z), which a choice by labels would not leave.
+  total = np.exp(-one.losses[:500]) + np.exp(-two.losses[:500])
+  np.testing.assert_allclose(total, 1.0, rtol=1e-6)
 
 
 def test_the_posterior_is_normalised_and_never_zero():
