@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shutil
 import types
 
 import numpy as np
@@ -15,10 +16,12 @@ from vae_info.config import Config
 from vae_info.errors import UserError
 from vae_info.evaluation import (
   Options,
+  bounds,
   classifiers,
   critics,
   estimates,
   least,
+  sandwich,
 )
 from vae_info.evaluation.estimates import Codes
 from vae_info.evaluation.options import Settings
@@ -241,6 +244,63 @@ def test_a_classifier_is_kept_unless_another_is_asked_for(
   assert len(fitted) == 2
 
 
+def other_test_split(tiny):
+  """Inverted test images, with their labels in another order."""
+  order = np.random.default_rng(0).permutation(len(tiny.test.images))
+  labels = {'quadrant': tiny.test.labels['quadrant'][order]}
+  return dataclasses.replace(
+    tiny, test=datasets.Split(1 - tiny.test.images, labels)
+  )
+
+
+def test_test_images_and_labels_fit_no_classifier(tiny, make_run, monkeypatch):
+  run = make_run(beta=0.5)
+  found = []
+  for data in (tiny, other_test_split(tiny)):
+    monkeypatch.setattr(datasets, 'load', lambda *args, data=data: data)
+    [folder] = evaluation.fit_classifiers(run, ONE_CODE)
+    reader = tf.train.load_checkpoint(str(folder / 'weights'))
+    shapes = reader.get_variable_to_shape_map()
+    names = [name for name in shapes if name.startswith('classifier')]
+    found.append({name: reader.get_tensor(name).tolist() for name in names})
+    shutil.rmtree(folder)
+  assert len(found[0]) == 4 and found[0] == found[1]
+
+
+def test_what_chooses_gets_codes_and_labels_of_validation(
+  tiny, make_run, monkeypatch
+):
+  model = make_run(beta=0.5).model()
+  parameters = {
+    name: estimates.encode(model, getattr(tiny, name).images)
+    for name in ('train', 'validation', 'test')
+  }
+  point = sandwich.Point.of(model, parameters, tiny, 0)
+  labelled = point.labelled('quadrant')
+  given = []
+  monkeypatch.setattr(
+    bounds, 'measure', lambda *args: given.extend(args[:3]) or {}
+  )
+  point.bound(['quadrant'])
+  views = point.views()
+  for name, one, (codes, labels), (shown, _) in zip(
+    ('validation', 'test'),
+    given[1:],
+    (labelled.validation, labelled.test),
+    (views.validation, views.test),
+    strict=True,
+  ):
+    expected = getattr(tiny, name).labels['quadrant']
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(one.labels['quadrant'], expected)
+    np.testing.assert_array_equal(shown, parameters[name])
+    means, scales = one.gaussians.means, one.gaussians.scales
+    assert np.abs((codes - means) / scales).mean() < 1.2
+  expected = tiny.train.labels['quadrant']
+  np.testing.assert_array_equal(given[0].labels['quadrant'], expected)
+  np.testing.assert_array_equal(labelled.train, expected)
+
+
 @pytest.mark.parametrize('encoder, beta', [('conv', '0.1:10'), ('iaf', 0.5)])
 def test_bounds_are_in_the_rows_and_beside_them(
   make_run, monkeypatch, encoder, beta
@@ -308,6 +368,66 @@ def test_a_range_of_betas_becomes_a_row_for_each(make_run):
   assert len({row['rate'] for row in run.rows}) == 3
   kept = {path.parent.name for path in run.path.rglob('classifier.json')}
   assert kept == {'beta0.1', 'beta0.5', 'beta2'}
+
+
+def mark_of(codes):
+  """A number by which codes are known again."""
+  return float(np.abs(np.asarray(codes)).mean(dtype=np.float64))
+
+
+def test_each_beta_has_the_classifier_of_its_own_codes(
+  tiny, make_run, monkeypatch
+):
+  def fit(examples, settings, title):
+    # c(y|z) is the same for all z, and tells the codes that it was shown.
+    made = []
+    for each in examples:
+      one = classifiers.Mlp(2, 4, settings.hidden, np.random.default_rng(0))
+      for variable in one.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+      one.out.bias.assign([mark_of(each.draw(0)), 0.0, 0.0, 0.0])
+      made.append(one)
+    return made
+
+  monkeypatch.setattr(classifiers, 'fit_together', fit)
+  run = make_run(beta='0.1:10')
+  labels = tiny.test.labels['quadrant']
+  several = dataclasses.replace(ONE_CODE, betas=(10.0, 0.1))
+  rows = evaluation.run(run, several)
+  assert [row['beta'] for row in rows] == [10.0, 0.1]
+  points = evaluation.curve.load(run, several.betas)
+  for row, point in zip(rows, points, strict=True):
+    parameters = estimates.encode(point.model, tiny.train.images)
+    draw = estimates.make_draw(point.model, parameters, 0, 'classifier codes')
+    mark = mark_of(draw(0))
+    expected = np.log(np.exp(mark) + 3) - mark * np.mean(labels == 0)
+    assert row['label_distortion'] == pytest.approx(expected, abs=1e-6)
+  assert len({round(row['label_distortion'], 4) for row in rows}) == 2
+  # Stored ones are found again by their betas.
+  monkeypatch.setattr(classifiers, 'fit_together', None)
+  assert evaluation.run(run, several) == rows
+
+
+def test_columns_of_a_row_are_those_of_their_definitions(tiny, make_run):
+  images, labels = tiny.test.images, tiny.test.labels['quadrant']
+  run = make_run(beta=0.5)
+  options = dataclasses.replace(ONE_CODE, entropy_estimate=20.0)
+  [row] = evaluation.run(run, options)
+  codes = Codes.of(run.model(), images, num_samples=1)
+  rates, distortions = estimates.rates_and_distortions(codes, images)
+  both = rates + distortions
+  error = both.std(ddof=1) / np.sqrt(len(images))
+  assert row['rate_plus_distortion'] == pytest.approx(both.mean(), rel=1e-5)
+  assert row['rate_plus_distortion_stderr'] == pytest.approx(error, rel=1e-4)
+  assert row['rate_plus_distortion'] == pytest.approx(
+    row['rate'] + row['distortion'], rel=1e-12
+  )
+  # P = (H(Y) - C) / (H(Y) R / H(X)), with H(Y) of the test labels.
+  shares = np.bincount(labels) / len(labels)
+  entropy = -np.sum(shares * np.log(shares))
+  preference = (entropy - row['label_distortion']) * 20.0
+  preference /= entropy * row['rate']
+  assert row['label_preference'] == pytest.approx(preference, rel=1e-9)
 
 
 def test_what_a_run_cannot_give_is_refused(make_run, tmp_path):

@@ -81,6 +81,36 @@ def test_each_head_reaches_the_bayes_label_distortion():
   assert chance == pytest.approx(np.log(3), abs=0.02)
 
 
+def test_each_task_gets_the_outputs_that_are_fitted_to_its_labels():
+  sizes = {'b': 3, 'c': 2, 'a': 4}
+  rng = np.random.default_rng(3)
+  labels = {task: rng.integers(0, n, 30) for task, n in sizes.items()}
+  labels = {task: values.astype(np.int32) for task, values in labels.items()}
+  dataset = datasets.Dataset(
+    name='static_mnist',
+    train=datasets.Split(np.zeros([30, 1, 1, 1], np.uint8), labels),
+    validation=None,
+    test=None,
+    num_classes=dict(sorted(sizes.items())),
+    entropy_estimate=None,
+    shared=('b', 'c', 'a'),
+  )
+  network = classifiers.Mlp(2, 9, (), rng)
+  each = heads.split(dataset, network)
+  assert [*each] == ['b', 'c', 'a']
+  assert [head.num_classes for head in each.values()] == [3, 2, 4]
+  firsts = {'b': slice(0, 3), 'c': slice(3, 5), 'a': slice(5, 9)}
+  codes = rng.standard_normal([30, 2]).astype(np.float32)
+  logits = network.logits(codes).numpy()
+  for task, head in each.items():
+    np.testing.assert_array_equal(head(codes).logits, logits[:, firsts[task]])
+  # The loss of the fit is the sum of theirs.
+  target = heads.target(dataset, heads.SHARED)
+  total = sum(-head(codes).log_prob(labels[t]) for t, head in each.items())
+  found = target.losses(tf.constant(logits), tf.constant(target.labels))
+  np.testing.assert_allclose(found, total, rtol=1e-5)
+
+
 # A data set of CelebA's structure, and whole runs of it.
 
 ATTRIBUTES = ('Bright', 'Dark_Left', 'Dark_Top', 'Young')
