@@ -7,11 +7,15 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from commands import call
 
+from vae_info import datasets
+from vae_info.config import Config
 from vae_info.errors import UserError
 from vae_info.evaluation import Settings, arrays, bounds, critics, least
 from vae_info.evaluation.pairwise import Kernel
+from vae_info.networks import model as models
 from vae_info.runs import Run, rows as tables
 
 FAST = Settings(hidden=(5,), epochs=2, batch_size=50)
@@ -283,6 +287,33 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     arrays.read(str(tmp_path / 'bad.npz'))
 
 
+def test_the_codes_of_a_run_are_beside_their_own_labels(
+  tiny, tmp_path, monkeypatch
+):
+  run = Run(tmp_path / 'run')
+  run.open(Config(latent_size=2))
+  model = models.build(run.config, tiny.train.images)
+  tf.train.Checkpoint(model=model).save(str(run.checkpoints / 'ckpt'))
+  run.finish({'step': 1, 'train_images': tiny.train.images.shape})
+  monkeypatch.setattr(datasets, 'load', lambda *args: tiny)
+  found = arrays.of_run(run)
+  assert np.bincount(found['split']).tolist() == [64, 17, 53]
+  for number, split in enumerate((tiny.train, tiny.validation, tiny.test)):
+    here = found['split'] == number
+    labels = split.labels['quadrant']
+    np.testing.assert_array_equal(found['labels_quadrant'][here], labels)
+    encoding = model.encoder(split.images.astype(np.float32)).distribution
+    means, scales = found['means'][here], found['scales'][here]
+    np.testing.assert_allclose(means, encoding.loc, atol=1e-5)
+    np.testing.assert_allclose(scales, encoding.scale, rtol=1e-4)
+    noise = (found['codes'][here] - means) / scales
+    assert 0.5 < np.square(noise).mean() < 2.0
+  alone = arrays.of_run(run, 'validation')
+  np.testing.assert_array_equal(
+    alone['labels_quadrant'], tiny.validation.labels['quadrant']
+  )
+
+
 def test_the_commands_encode_and_evaluate_codes(
   tmp_path, digits, quick_critics
 ):
@@ -302,8 +333,14 @@ def test_the_commands_encode_and_evaluate_codes(
     assert file['means'].shape == file['codes'].shape == (2_000, 4)
     assert np.bincount(file['split']).tolist() == [1_000, 500, 500]
     assert file['scales'].min() > 0
-    assert len(file['labels_digit']) == 2_000
-    assert len(file['labels_slant']) == 2_000
+    for task in ('digit', 'slant'):
+      labels = [
+        split.labels[task]
+        for split in (digits.train, digits.validation, digits.test)
+      ]
+      np.testing.assert_array_equal(
+        file[f'labels_{task}'], np.concatenate(labels)
+      )
     some = {k: v for k, v in file.items() if k in ('means', 'scales', 'split')}
     some |= {k: file[k] for k in ('labels_digit', 'labels_slant')}
     np.savez(codes, **some)

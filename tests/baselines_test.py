@@ -13,7 +13,12 @@ import pytest
 import tensorflow as tf
 from commands import FAST_CLASSIFIER, call, check_refusal, run, start
 
-from vae_info import baselines, config as configs, early_stopping, loop
+from vae_info import (
+  baselines,
+  config as configs,
+  early_stopping,
+  loop,
+)
 from vae_info.baselines import (
   __main__ as command,
   codes,
@@ -175,6 +180,49 @@ def test_early_stopping_ends_a_training_that_gets_no_better(tiny, tmp_path):
     network.trainable_variables, stored.trainable_variables, strict=True
   ):
     np.testing.assert_array_equal(a, b)
+
+
+def test_early_stopping_looks_at_validation_images_alone(
+  tiny, tmp_path, monkeypatch
+):
+  seen, values = [], []
+  evaluate = supervised.label_distortions_and_hits
+
+  def look(job, network, split):
+    losses, hits = evaluate(job, network, split)
+    seen.append(split)
+    values.append(losses.mean())
+    return losses, hits
+
+  monkeypatch.setattr(supervised, 'label_distortions_and_hits', look)
+  config = complex_config(early_stopping=True, epochs=2)
+  with interruption.Signals() as signals:
+    job = Job(config, tiny, Run(tmp_path / 'x'), signals)
+    _, facts = supervised.train(job)
+  assert len(seen) == 3  # After each epoch, and of the best weights.
+  assert all(split is tiny.validation for split in seen)
+  assert facts['validation_label_distortion'] == values[2] == min(values)
+
+
+def test_rows_of_pca_have_c_of_both_splits(tiny, tmp_path, monkeypatch):
+  monkeypatch.setattr(pca.bounded, 'columns', lambda *args: {})
+  images = tiny.train.images
+  whitening = pca.Whitening(images.reshape([len(images), -1]), 3)
+  encoder = pca.PcaEncoder(whitening, 3, 0.5)
+  classifier = classifiers.Mlp(3, 4, (10,), np.random.default_rng(0))
+  with interruption.Signals() as signals:
+    job = Job(tiny_config('pca'), tiny, Run(tmp_path / 'x'), signals)
+  means = codes.encode(encoder, tiny.test.images)
+  row = pca._row(job, encoder, classifier, means)
+  for name, split in (
+    ('validation_label_distortion', tiny.validation),
+    ('label_distortion', tiny.test),
+  ):
+    losses, _ = codes.label_distortions_and_hits(
+      job, encoder, classifier, split
+    )
+    assert len(losses) == len(split.images)
+    assert row[name] == losses.mean()
 
 
 def test_early_stopping_keeps_the_best_weights():

@@ -122,3 +122,26 @@ def test_a_loss_that_is_not_finite_keeps_the_best_critic(monkeypatch):
   wild = dataclasses.replace(QUICK, epochs=3, learning_rate=1e6)
   [bound] = critics.measure(channel(1.0, count=500), wild)
   assert bound.mean == pytest.approx(0.0, abs=0.05)
+
+
+def test_validation_images_choose_and_test_images_are_reported(monkeypatch):
+  monkeypatch.setattr(critics, 'OBJECTIVES', {'DV': OBJECTIVES['DV']})
+  views, shown, bound = (
+    channel(1.0, count=500).standardised(),
+    [],
+    critics.bound,
+  )
+
+  def kept(critic, name, *split):
+    shown.append((split, bound(critic, name, *split)))
+    return shown[-1][1]
+
+  monkeypatch.setattr(critics, 'bound', kept)
+  [found] = critics.measure(views, dataclasses.replace(QUICK, epochs=2))
+  *chosen, (test, last) = shown
+  assert found is last and len(chosen) == 3  # At the start, and each epoch.
+  for split, _ in chosen:
+    for seen, expected in zip(split, views.validation, strict=True):
+      np.testing.assert_allclose(seen, expected, atol=1e-4)
+  for seen, expected in zip(test, views.test, strict=True):
+    np.testing.assert_allclose(seen, expected, atol=1e-4)

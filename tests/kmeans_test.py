@@ -1,5 +1,6 @@
 """k-means and water-filled PCA: known answers, and rows of tiny data."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,11 +9,11 @@ import scipy.ndimage
 import tensorflow as tf
 from sklearn import metrics
 
-from vae_info import baselines, clusters
+from vae_info import baselines, clusters, datasets
 from vae_info.baselines import deskew, kmeans, one_hot, pca, water_filling
 from vae_info.baselines.config import BaselineConfig
 from vae_info.errors import UserError
-from vae_info.evaluation import classifiers
+from vae_info.evaluation import classifiers, least
 from vae_info.runs import Run
 
 SMALL = {
@@ -193,6 +194,50 @@ def test_rows(tiny, tmp_path, capsys, baseline):
     assert more[1]['label_distortion_least'] < 0.7
     assert more[1]['distortion'] < one['distortion'] - 2
   assert 'normalised mutual information' in capsys.readouterr().out
+
+
+# Takes the place of a fitted network: logits of four classes in each cluster.
+NETWORK = np.random.default_rng(5).standard_normal([4, 4]).astype(np.float32)
+
+
+def test_test_images_and_labels_choose_no_smoothing(
+  tiny, tmp_path, monkeypatch
+):
+  smoothings, frequencies, weights = [], [], []
+  distortions = kmeans.Prototypes.distortions
+  log_frequencies, mix = one_hot.log_frequencies, least.mix
+
+  def explain(self, numbers, pixels, smoothing):
+    smoothings.append(smoothing)
+    return distortions(self, numbers, pixels, smoothing)
+
+  def count(*args):
+    frequencies.append(log_frequencies(*args))
+    return frequencies[-1]
+
+  def weigh(*args):
+    found = mix(*args)
+    weights.append(found.weights)
+    return found
+
+  monkeypatch.setattr(kmeans.Prototypes, 'distortions', explain)
+  monkeypatch.setattr(one_hot, 'log_frequencies', count)
+  monkeypatch.setattr(least, 'mix', weigh)
+  monkeypatch.setattr(one_hot, 'fit', lambda *args: None)
+  monkeypatch.setattr(
+    one_hot, 'logits', lambda job, fitted, numbers, split: NETWORK[numbers]
+  )
+  config, chosen = make('kmeans', kmeans_clusters=(4,)), []
+  order = np.random.default_rng(0).permutation(len(tiny.test.images))
+  labels = {'quadrant': tiny.test.labels['quadrant'][order]}
+  other = datasets.Split(1 - tiny.test.images, labels)
+  for name, test in (('x', tiny.test), ('y', other)):
+    data = dataclasses.replace(tiny, test=test)
+    baselines.run(config, data, Run(tmp_path / name))
+    chosen.append(smoothings[-1])  # The last call is of test images.
+  assert chosen[0] == chosen[1]
+  np.testing.assert_array_equal(*frequencies)
+  assert weights[0] == weights[1]
 
 
 def test_more_clusters_than_images_are_refused(tiny, tmp_path):

@@ -131,3 +131,27 @@ def test_envelope_keeps_what_no_other_point_beats():
   rates = np.concatenate([curve, curve])
   values = np.exp(-rates) + np.r_[np.zeros(12), rng.random(12) + 0.01]
   assert list(references.envelope(rates, values)) == list(range(12))
+
+
+def test_validation_images_choose_the_best_size_and_the_envelope():
+  def row(size, rate, validation, test):
+    return {
+      'latent_size': size,
+      'noise': 1.0,
+      'rate': rate,
+      'validation_label_distortion': validation,
+      'label_distortion': test,
+      'label_distortion_stderr': 0.01,
+    }
+
+  # On test images it is the other way round.
+  rows = [
+    row(3, 1.0, 1.5, 1.9),
+    row(7, 1.0, 1.6, 1.8),
+    row(3, 2.0, 0.5, 0.9),
+    row(7, 2.0, 0.6, 0.8),
+  ]
+  _, *envelope, best = pca.summary(rows).splitlines()
+  assert best.startswith('best k: 3, by mean C on validation images')
+  assert [line.split()[1] for line in envelope] == ['3', '3']
+  assert [line.split()[7] for line in envelope] == ['1.900', '0.900']

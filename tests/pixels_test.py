@@ -1,10 +1,12 @@
 """What codes know of pixels: known answers, and the columns of a run."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from vae_info import datasets, evaluation
 from vae_info.config import Config
@@ -13,6 +15,7 @@ from vae_info.evaluation import Options, pixels
 from vae_info.networks import model as models
 from vae_info.runs import Run, checkpoints, rows as tables
 
+tfd = tfp.distributions
 SHARE = 0.3  # Of ones, in all pixels, which are independent.
 COUNTS = {'train': 6_000, 'test': 4_000}
 
@@ -95,6 +98,40 @@ def test_the_map_adds_up_to_the_column(known):
 def test_a_pixel_that_is_always_0_has_a_frequency_above_0():
   shares = pixels.frequencies(np.zeros([9, 2, 2, 1], np.uint8))
   np.testing.assert_allclose(shares, 0.05)
+
+
+def test_entropies_are_of_training_frequencies_on_test_images(monkeypatch):
+  rng = np.random.default_rng(1)
+  train, test = (
+    types.SimpleNamespace(
+      images=(rng.random([count, 4, 4, 1]) < share).astype(np.uint8)
+    )
+    for count, share in ((30, 0.3), (50, 0.6))
+  )
+  # A decoder that says 1/2 of each pixel.
+  decoder = types.SimpleNamespace(
+    pixels=lambda codes, kinds: tfd.Bernoulli(tf.zeros([50, 4, 4, 1]))
+  )
+  monkeypatch.setattr(pixels, 'fit', lambda *args: decoder)
+  monkeypatch.setattr(pixels.estimates, 'make_draw', lambda *args: None)
+  codes = Fixed(noise(50, 0))
+  codes.seed = 0
+  found = pixels.measure_points(
+    [types.SimpleNamespace(beta=2.0, model=None)],
+    {2.0: noise(30, 1)},
+    {2.0: codes},
+    types.SimpleNamespace(train=train, test=test),
+  )
+  q = (train.images.sum(axis=0) + 0.5) / 31
+  entropies = -np.where(test.images, np.log(q), np.log1p(-q))
+  np.testing.assert_allclose(
+    found[2.0].of_pixels, entropies.mean(axis=0) - np.log(2), atol=1e-5
+  )
+  np.testing.assert_allclose(
+    found[2.0].of_images,
+    entropies.sum(axis=(1, 2, 3)) - 16 * np.log(2),
+    atol=1e-4,
+  )
 
 
 FAST = {'epochs': 1, 'batch_size': 32, 'hidden': (5,)}

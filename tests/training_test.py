@@ -5,6 +5,7 @@ import functools
 import math
 import os
 import signal
+import types
 
 import numpy as np
 import pytest
@@ -399,3 +400,26 @@ def test_summaries_can_be_read_back(tiny, tmp_path, monkeypatch):
   assert len(events.Tensors('learning_rate')) == 5
   for name in ('test_images', 'reconstructions', 'samples'):
     assert len(events.Tensors(name)) >= 3
+
+
+def test_bits_per_dimension_are_of_all_values_of_an_image(
+  tmp_path, monkeypatch
+):
+  config = tiny_config(dataset='tfds:mnist', binarization='none')
+  run = Run(tmp_path / 'run')
+  run.open(config)
+  said = []
+  monkeypatch.setattr(
+    training.Progress, 'update', lambda self, step, text: said.append(text)
+  )
+  monkeypatch.setattr(training.Writer, 'picture', lambda *args: None)
+  data = types.SimpleNamespace(
+    image_shape=(4, 3, 2), test=types.SimpleNamespace(images=None)
+  )
+  model = types.SimpleNamespace(at=lambda beta: None)
+  values = {'rate': np.array([1.0, 3.0]), 'distortion': np.array([40.0, 60.0])}
+  with training._Observer(config, run, Schedule.of(config, 64), 0) as observer:
+    observer.picture(model, data)
+    observer.after_call(2, values, 1.0)
+  # (50 + 2) / (24 ln 2)
+  assert [text.split('  ')[-1] for text in said] == ['3.126 bits/dim']
