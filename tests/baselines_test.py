@@ -13,12 +13,7 @@ import pytest
 import tensorflow as tf
 from commands import FAST_CLASSIFIER, call, check_refusal, run, start
 
-from vae_info import (
-  baselines,
-  config as configs,
-  early_stopping,
-  loop,
-)
+from vae_info import baselines, config as configs, early_stopping, loop
 from vae_info.baselines import (
   __main__ as command,
   codes,

@@ -147,6 +147,18 @@ def test_frequencies_are_the_posterior_of_the_label():
   assert losses.mean() == pytest.approx(-np.log(table[test]).mean(), abs=0.002)
 
 
+def test_validation_labels_choose_how_far_frequencies_are_smoothed():
+  # In training each of two clusters has four images, all of its own class.
+  numbers = np.repeat([0, 1], 4)
+  for labels, smoothing in (
+    (numbers, one_hot.SMOOTHINGS[0]),
+    (np.tile([0, 1], 4), one_hot.SMOOTHINGS[-1]),  # As if by chance.
+  ):
+    logs = one_hot.log_frequencies((numbers, numbers), (numbers, labels), 2, 2)
+    expected = (4 + smoothing / 2) / (4 + smoothing)
+    np.testing.assert_allclose(np.exp(np.diag(logs)), expected)
+
+
 @pytest.mark.parametrize('hidden', [(), (7,), (7, 5)])
 @pytest.mark.parametrize('given', [0, 2])
 def test_looking_up_is_the_product_with_one_hot_codes(hidden, given):
