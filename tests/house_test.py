@@ -36,7 +36,7 @@ ROOMS = {
   'references': set(),
   'config': {'errors'},
   'datasets': {'errors', 'config'},
-  'networks': BASICS,
+  'networks': BASICS | {'machine'},
   'runs': BASICS | {'machine', 'networks'},
   'devices': {'errors', 'machine'},
   'early_stopping': set(),

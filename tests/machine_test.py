@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -103,3 +104,30 @@ print(devices.share_cores(), devices.share_cores())
     check=True,
   )
   assert process.stdout.strip() == shares
+
+
+@pytest.mark.parametrize(
+  'flags, devices, fast',
+  [
+    ('fpu avx2', ['CPU'], False),
+    ('fpu avx2 avx512f', ['CPU'], True),
+    ('fpu avx2', ['CPU', 'GPU'], True),
+    (None, ['CPU'], False),  # macOS has no /proc.
+  ],
+)
+def test_where_products_of_bfloat16_are_fast(
+  monkeypatch, tmp_path, flags, devices, fast
+):
+  import tensorflow as tf
+
+  path = tmp_path / 'cpuinfo'
+  if flags is not None:
+    path.write_text(f'flags : {flags}\n')
+  monkeypatch.setattr(machine.pathlib, 'Path', lambda name: path)
+  found = [types.SimpleNamespace(device_type=kind) for kind in devices]
+  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda: found)
+  machine.multiplies_bfloat16.cache_clear()
+  try:
+    assert machine.multiplies_bfloat16() is fast
+  finally:
+    machine.multiplies_bfloat16.cache_clear()

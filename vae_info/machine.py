@@ -14,6 +14,7 @@ settings; `report` names some.
 """
 
 import ctypes
+import functools
 import math
 import os
 import pathlib
@@ -91,12 +92,29 @@ def report() -> str:
   return ', '.join(filter(None, parts))
 
 
+@functools.cache
+def multiplies_bfloat16() -> bool:
+  """Whether TensorFlow has fast products of bfloat16 on this machine.
+
+  oneDNN has them for x86 CPUs with AVX-512. Elsewhere a product takes ten times
+  as long as in float32. Imports TensorFlow, to look for other devices.
+  """
+  import tensorflow as tf
+
+  kinds = {device.device_type for device in tf.config.list_physical_devices()}
+  return kinds != {'CPU'} or 'avx512f' in _cpu_flags()
+
+
+def _cpu_flags() -> list[str]:
+  try:
+    return pathlib.Path('/proc/cpuinfo').read_text().split()
+  except OSError:
+    return []
+
+
 def instructions() -> str:
   """The widest vector instructions of this CPU; empty if unknown."""
-  try:
-    flags = pathlib.Path('/proc/cpuinfo').read_text().split()
-  except OSError:
-    return ''
+  flags = _cpu_flags()
   for flag, name in (
     ('avx512_bf16', 'AVX-512 with bfloat16'),
     ('avx512f', 'AVX-512'),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from vae_info import machine
 from vae_info.networks.conditioning import (
   Condition,
   Modulation,
@@ -68,7 +69,7 @@ class Dense(tf.Module):
 
   def __call__(self, x: tf.Tensor) -> tf.Tensor:
     kernel = self.kernel if self._mask is None else self.kernel * self._mask
-    x = tf.matmul(x, tf.cast(kernel, x.dtype))
+    x = _product(tf.matmul, x, kernel)
     return _finish(x, self.bias, self.modulation)
 
 
@@ -106,7 +107,7 @@ class Conv(tf.Module):
 
   def __call__(self, x: tf.Tensor) -> tf.Tensor:
     kernel = self.kernel if self.mask is None else self.kernel * self.mask
-    x = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), self._stride, self._padding)
+    x = _product(tf.nn.conv2d, x, kernel, self._stride, self._padding)
     return _finish(x, self.bias, self.modulation)
 
 
@@ -141,10 +142,24 @@ class ConvTranspose(tf.Module):
       x.shape[2] * self._stride,
       self.kernel.shape[2],
     ]
-    x = tf.nn.conv2d_transpose(
-      x, tf.cast(self.kernel, x.dtype), shape, self._stride, 'SAME'
+    x = _product(
+      tf.nn.conv2d_transpose, x, self.kernel, shape, self._stride, 'SAME'
     )
     return _finish(x, self.bias, self.modulation)
+
+
+def _product(operation, x: tf.Tensor, kernel: tf.Tensor, *options) -> tf.Tensor:
+  """`operation(x, kernel, *options)` in the dtype of x.
+
+  Where bfloat16 has no kernels of its own, float32 multiplies the same rounded
+  factors, and the sums are rounded. Kernels for bfloat16 do just that, as their
+  sums are float32 too.
+  """
+  kernel = tf.cast(kernel, x.dtype)
+  if x.dtype != tf.bfloat16 or machine.multiplies_bfloat16():
+    return operation(x, kernel, *options)
+  factors = tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)
+  return tf.cast(operation(*factors, *options), x.dtype)
 
 
 def _finish(
