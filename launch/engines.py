@@ -248,7 +248,9 @@ def _check_room(
     all(node.get(name, 0) >= amount for name, amount in wanted.items())
     for node in nodes
   ):
-    needs = ', '.join(f'{amount} {name}' for name, amount in wanted.items())
+    needs = ', '.join(
+      f'{amount:g} {name}' for name, amount in wanted.items() if amount
+    )
     if address == 'local':
       raise UserError(f'a run needs {needs}, which this machine has not')
     print(

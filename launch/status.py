@@ -3,7 +3,7 @@
     python -m launch.status --runs_dir=runs
 
 It reads only the run directories. So it works while a sweep runs, and from any
-machine that sees the folder.
+machine that sees the folder. It does not know which runs a sweep will begin.
 """
 
 from absl import app, flags
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
   ]
   for state in begun:
     print(states.line(state))
-  print(states.counts(begun))
+  print(f'{states.counts(begun)}, of the runs that have begun')
 
 
 if __name__ == '__main__':

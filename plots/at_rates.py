@@ -30,8 +30,13 @@ def rows_of_task(path: str, task: str, classifier: str) -> list[Row]:
     UserError: The file is no table of results, or has no such rows.
     OSError: The file cannot be read.
   """
-  rows = table.choose(table.read(pathlib.Path(path)), [DATASETS[task]])
-  of_task = [row for row in rows if row.task == task]
+  of_task = [
+    row
+    for row in table.read(pathlib.Path(path))
+    if (row.dataset, row.task) == (DATASETS[task], task)
+  ]
+  if not of_task:
+    raise UserError(f'{path} has no row of {DATASETS[task]}, task {task}')
   chosen = [row for row in of_task if row.classifier == classifier]
   if not chosen:
     known = sorted({row.classifier for row in of_task})

@@ -72,7 +72,11 @@ def draw(axes, panel: Panel, x: str, y: str) -> None:
         chosen = np.argsort(places)
       else:
         chosen = references.envelope(places, values)
-      axes.plot(places[chosen], values[chosen], label=method, **line)
+      # A single point makes no line.
+      marker = '.' if len(chosen) == 1 else ''
+      axes.plot(
+        places[chosen], values[chosen], label=method, marker=marker, **line
+      )
 
 
 def key(rows: Iterable[Row]) -> list[Line2D]:

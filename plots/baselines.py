@@ -99,8 +99,7 @@ def span(values: Sequence[float], form: str) -> str:
 def main(argv):
   cli.no_arguments(argv)
   rows = table.read(pathlib.Path(FLAGS.results))
-  print(HEAD)
-  for text in lines(Evidence(rows, FLAGS.task)):
+  for text in (HEAD, *lines(Evidence(rows, FLAGS.task))):
     print(text)
 
 

@@ -25,6 +25,7 @@ from plots.explore_chart import SHAPES, chart
 from plots.panels import Panel
 from vae_info import cli
 from vae_info.errors import UserError
+from vae_info.runs.paths import open_output
 
 FLAGS = flags.FLAGS
 
@@ -88,6 +89,7 @@ def page(panels: Sequence[Panel]) -> str:
 
 def main(argv):
   cli.no_arguments(argv)
+  output = open_output(FLAGS.output)
   rows = table.choose(
     table.read(pathlib.Path(FLAGS.results)), FLAGS.datasets, FLAGS.classifier
   )
@@ -100,7 +102,6 @@ def main(argv):
     raise UserError(
       f"{error}; install it with pip install -e '.[explore]'"
     ) from error
-  output = pathlib.Path(FLAGS.output)
   output.write_text(text, encoding='utf-8')
   print(f'wrote {output}: {sum(len(panel.rows) for panel in panels)} results')
 

@@ -139,11 +139,21 @@ def notes(rows: Sequence[Row]) -> list[str]:
   ]
 
 
+def _notes_of_codes(rows):
+  """Counts the rows of `evaluate_codes`, which no figure draws."""
+  count = sum(row.method == 'codes' for row in rows)
+  return [f'not drawn: {count} rows of other codes'] if count else []
+
+
 def main(argv):
   cli.no_arguments(argv)
   whole = table.read(pathlib.Path(FLAGS.results))
   rows = table.choose(whole, FLAGS.datasets, FLAGS.classifier)
-  for note in [*notes(rows), *attributes.notes(attributes.make_panels(whole))]:
+  for note in [
+    *notes(rows),
+    *attributes.notes(attributes.make_panels(whole)),
+    *_notes_of_codes(whole),
+  ]:
     print(note)
   folder = pathlib.Path(FLAGS.output_dir)
   folder.mkdir(parents=True, exist_ok=True)

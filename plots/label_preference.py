@@ -20,16 +20,19 @@ from plots.table import Row, column
 
 TICKS = (0.25, 0.5, 1, 2, 5, 10, 20, 50)
 LEAST = 0.4  # The lower end of the axis, which is logarithmic.
-RATES = (0.1, 60.0)  # Nats: no other rate is shown. Below, it is 0 over 0.
+LEAST_RATE = 0.1  # Nats: no smaller rate is shown; there it is 0 over 0.
 
 
-def drawable(row: Row) -> bool:
-  """Whether the row is a β-VAE whose preference is known and on the axis."""
-  preference = row.label_preference
-  if row.method != 'vae' or preference is None:
-    return False
-  least, most = RATES
-  return preference >= LEAST and least <= row.number('rate') <= most
+def drawable(panel: Panel) -> list[Row]:
+  """The panel's β-VAEs whose preference is known and on the axes."""
+  largest = panel.largest_rate
+  return [
+    row
+    for row in panel.of('vae')
+    if row.label_preference is not None
+    and row.label_preference >= LEAST
+    and LEAST_RATE <= row.number('rate') <= largest
+  ]
 
 
 def with_preference(panels: Sequence[Panel]) -> list[Panel]:
@@ -41,7 +44,7 @@ def with_preference(panels: Sequence[Panel]) -> list[Panel]:
   return [
     panel
     for panel in panels
-    if panel.input_entropy is not None and any(map(drawable, panel.rows))
+    if panel.input_entropy is not None and drawable(panel)
   ]
 
 
@@ -49,11 +52,13 @@ def notes(panels: Sequence[Panel]) -> list[str]:
   """Counts the results that the figure leaves out, a line for each panel."""
   lines = []
   for panel in panels:
-    hidden = [row for row in panel.of('vae') if not drawable(row)]
+    shown = set(drawable(panel))
+    hidden = [row for row in panel.of('vae') if row not in shown]
     if hidden:
       lines.append(
         f'label preference of {panel.title}: {len(hidden)} results are below '
-        f'{LEAST}, unknown or not between {RATES[0]:g} and {RATES[1]:g} nats, '
+        f'{LEAST}, unknown or not between {LEAST_RATE:g} and '
+        f'{panel.largest_rate:g} nats, '
         f'and not drawn, the first of them {hidden[0]}'
       )
   return lines
@@ -68,7 +73,7 @@ def label_preference(panels: Sequence[Panel]) -> Figure:
   """
   figure = Figure((style.WIDTH, 2.9), layout='constrained')
   grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-  rows = [row for panel in panels for row in panel.rows if drawable(row)]
+  rows = [row for panel in panels for row in drawable(panel)]
   limit = 1.05 * max(1.0, *column(rows, 'rate'))
   top = max(_ceiling(panel, 0) for panel in panels)
   for axes, panel in zip(grid, panels, strict=True):
@@ -98,8 +103,7 @@ def _draw(axes, panel, limit, top):
     rates, _ceiling(panel, rates), 10 * top, **label_distortion.FLOOR
   )
   axes.axhline(1, label='discard', zorder=2, **label_distortion.DISCARD)
-  shown = [row for row in panel.rows if drawable(row)]
-  style.draw_runs(axes, shown, 'rate', 'label_preference')
+  style.draw_runs(axes, drawable(panel), 'rate', 'label_preference')
   axes.set_yscale('log')
   axes.set_ylim(LEAST, 1.15 * top)
   axes.yaxis.set_major_locator(FixedLocator(TICKS))

@@ -94,19 +94,25 @@ def low_rate(panels: Sequence[Panel]) -> Figure:
 
 def _lowest(panel, vaes):
   """The lower end of C's axis, nats: 0, unless all is far above it."""
-  few = [
+  shown = [*vaes, *_few(panel)]
+  least = min(column(shown, 'label_distortion'), default=0.0)
+  return 0.0 if least < panel.label_entropy / 3 else 0.9 * least
+
+
+def _few(panel):
+  """The rows of baselines at the rates that are shown."""
+  return [
     row
     for row in panel.rows
     if row.rate is not None and row.rate <= LARGEST and row.method != 'vae'
   ]
-  least = min(column([*vaes, *few], 'label_distortion'), default=0.0)
-  return 0.0 if least < panel.label_entropy / 3 else 0.9 * least
 
 
 def _draw(axes, panel, vaes, name):
   """Draws a column against the rate, up to `LARGEST`."""
   baseline_lines.draw(axes, panel, 'rate', name)
   style.draw_runs(axes, vaes, 'rate', name)
-  if name == 'distortion' and vaes:
-    values = column(vaes, name)
+  rows = [row for row in (*vaes, *_few(panel)) if row.distortion is not None]
+  if name == 'distortion' and rows:
+    values = column(rows, name)
     axes.set_ylim(0.9 * min(values), 1.1 * max(values))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from plots.table import Row, column, rows_of_methods
 from vae_info.errors import UserError
 
+LARGEST = 60.0  # Nats: larger rates are shown only if all are larger.
 PANELS = (
   ('MNIST', 'digit'),
   ('Omniglot', 'alphabet'),
@@ -39,6 +40,12 @@ class Panel:
   def label_entropy(self) -> float:
     """H(Y), nats; the panel must be of one task."""
     return column(self.rows, 'label_entropy')[0]
+
+  @property
+  def largest_rate(self) -> float:
+    """The largest rate of a β-VAE that is shown, nats; may be infinite."""
+    usual = any(rate <= LARGEST for rate in column(self.of('vae'), 'rate'))
+    return LARGEST if usual else math.inf
 
   def of(self, method: str) -> list[Row]:
     """The rows of one method, such as 'vae' or 'pca'."""

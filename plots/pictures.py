@@ -69,7 +69,8 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'dataset',
     None,
-    'Draw the runs of this data set; needed only if there are several.',
+    'Draw the runs of this data set: its name, with the kind of its images '
+    'where a note says so. Needed only if there are several.',
   )
   flags.DEFINE_integer(
     'rates',
@@ -85,15 +86,20 @@ def rated(runs_dir: Path, dataset: str | None) -> list[Rated]:
 
   Args:
     runs_dir: The folder of the run directories.
-    dataset: The data set; None if all runs are of one.
+    dataset: The data set, or a name of `table.data`; None if all runs are of
+      one.
 
   Raises:
     UserError: There is no evaluated run, or they are of several data sets.
   """
   points = {}
-  for run in directory.finished_runs(runs_dir):
+  finished = directory.finished_runs(runs_dir)
+  known = {_data(run.config) for run in finished}
+  for run in finished:
     config = run.config
-    if dataset is not None and config.dataset != dataset:
+    # 'tfds:mnist' is also the name of its binary images.
+    name = _data(config) if dataset in known else config.dataset
+    if dataset not in (None, name):
       continue
     rows = run.rows
     if not rows:
@@ -101,8 +107,7 @@ def rated(runs_dir: Path, dataset: str | None) -> list[Rated]:
     for row in rows:
       point = Rated(run, config, row['beta'], row['rate'])
       points[run, point.beta] = point  # Rows of several tasks count once.
-  configs = [point.config for point in points.values()]
-  datasets = sorted({data(c.dataset, c.binarization) for c in configs})
+  datasets = sorted({_data(point.config) for point in points.values()})
   if not datasets:
     what = f'run of {dataset}' if dataset else 'run'
     raise UserError(
@@ -111,10 +116,14 @@ def rated(runs_dir: Path, dataset: str | None) -> list[Rated]:
     )
   if len(datasets) > 1:
     raise UserError(
-      f'{runs_dir} holds runs of {" and ".join(datasets)}; choose one with '
-      '--dataset, or another folder with --runs_dir'
+      f'{runs_dir} holds runs of {" and ".join(map(repr, datasets))}; choose '
+      'one with --dataset, or another folder with --runs_dir'
     )
   return list(points.values())
+
+
+def _data(config):
+  return data(config.dataset, config.binarization)
 
 
 def spread(points: Sequence[AtRate], count: int) -> list[AtRate]:

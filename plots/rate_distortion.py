@@ -18,7 +18,6 @@ from plots.panels import Panel, data_panel, places
 from plots.table import MODEL, Row, column, rows_of_methods, with_errors
 
 MAGNIFIED = 40  # Nats above the bound that the lower row shows.
-LARGEST = 60.0  # Nats: no larger rate is shown.
 FRONTIER: style.Keywords = {'color': style.BLACK, 'linewidth': 0.9}
 
 
@@ -71,7 +70,7 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
     _draw_plane(above, panel)
     _draw_sum(below, panel)
     end = 1.05 * max(*column(panel.of('vae'), 'rate'), 1.0)
-    below.set_xlim(0, min(end, LARGEST))
+    below.set_xlim(0, min(end, panel.largest_rate))
     below.set_xlabel('rate R (nats)')
     style.title(above, panel.title, True)
     style.bits_above(above)
@@ -104,11 +103,12 @@ def notes(panels: Sequence[Panel]) -> list[str]:
         f'rate and distortion of {panel.title}: {above} results have D + R '
         f'above {top:.1f} nats and are not in the lower row'
       )
-    count = sum(rate > LARGEST for rate in column(rows, 'rate'))
+    largest = panel.largest_rate
+    count = sum(rate > largest for rate in column(rows, 'rate'))
     if count:
       lines.append(
         f'rate and distortion of {panel.title}: {count} results have R above '
-        f'{LARGEST:g} nats and are not drawn'
+        f'{largest:g} nats and are not drawn'
       )
   return lines
 

@@ -42,7 +42,7 @@ _IDENTITY = (
 
 def data(dataset: str, binarization: str) -> str:
   """The name of a data set with images of one kind, which have one H(X)."""
-  kind = {'none': ', grey', 'threshold': ', threshold'}.get(binarization, '')
+  kind = {'none': ', 8 bits', 'threshold': ', threshold'}.get(binarization, '')
   return f'{dataset}{kind}'
 
 
@@ -281,7 +281,8 @@ def choose(
     classifier: Name of the classifier; None stands for any.
 
   Raises:
-    UserError: The table has no row of these data sets.
+    UserError: The table has no row of these data sets, or no C by this
+      classifier.
   """
   if datasets is None:
     datasets = default_datasets(rows)
@@ -291,6 +292,12 @@ def choose(
     raise UserError(
       f'the table has no row of {" or ".join(datasets) or "no data set"}, but '
       f'of {there}; choose with --datasets'
+    )
+  known = sorted({row.classifier for row in of_datasets} - {''})
+  if classifier is not None and classifier not in known:
+    raise UserError(
+      f'the table has no C by {classifier!r}, but by {", ".join(known)}; '
+      'choose with --classifier'
     )
   return [
     row

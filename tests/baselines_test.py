@@ -272,7 +272,8 @@ def runs(tiny, tmp_path_factory):
   again = call('baselines', *command_line, dataset=tiny)
   assert again.count('is finished') == len(ALL)
   again = call('baselines', *command_line, '--task=quadrant', dataset=tiny)
-  assert again == 'finished; next: python -m vae_info.results\n'
+  following = f'python -m vae_info.results --runs_dir={folder}'
+  assert again == f'finished; next: {following}\n'
   made = [Run(path) for path in folder.iterdir()]
   return {run.read_config(BaselineConfig).baseline: run for run in made}
 

@@ -331,6 +331,36 @@ def test_label_preference(rows):
   assert label_preference.notes(panels) == []
 
 
+def test_data_with_large_rates_alone_are_drawn(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  large = [
+    row | {'rate': row['rate'] + 1000} for row in made if row.get('rate')
+  ]
+  rows = read(tmp_path, large)
+  panels = rate_distortion.make_panels(rows)
+  figure = rate_distortion.rate_distortion(panels)
+  rates = [row.rate for row in panels[0].of('vae')]
+  assert figure.axes[1].get_xlim()[1] > max(rates)
+  assert not any(
+    'have R above' in note for note in rate_distortion.notes(panels)
+  )
+  assert label_preference.with_preference(label_distortion.make_panels(rows))
+  # Beside usual rates they are left out, and counted.
+  both = rate_distortion.make_panels(read(tmp_path, [*large, made[0]]))
+  assert rate_distortion.rate_distortion(both).axes[1].get_xlim()[1] == 60
+  assert any('have R above 60' in note for note in rate_distortion.notes(both))
+
+
+def test_a_baseline_with_one_result_has_a_marker(tmp_path):
+  made = plots_table.rows(['binarized_mnist'])
+  pca = [row for row in made if row['method'] == 'pca']
+  others = [row for row in made if row['method'] != 'pca']
+  for kept, marker in ((pca[:1], '.'), (pca, '')):
+    panels = label_distortion.make_panels(read(tmp_path, [*others, *kept]))
+    figure = label_distortion.label_distortion(panels)
+    assert line(figure.axes[0], 'pca').get_marker() == marker
+
+
 def test_names_of_a_users_own_networks_are_drawn(tmp_path):
   row = plots_table.rows(['binarized_mnist'])[0]
   row |= {'marginal': 'my.networks:Learned', 'decoder': 'other:Decoder'}
@@ -537,6 +567,8 @@ def test_a_panel_does_not_mix_data_sets_or_classifiers(tmp_path):
   with pytest.raises(UserError, match='choose one with --classifier'):
     label_distortion.make_panels(linear)
   assert label_distortion.make_panels(table.choose(linear, classifier='linear'))
+  with pytest.raises(UserError, match="no C by 'large', but by linear, mlp"):
+    table.choose(linear, classifier='large')
   off = read(tmp_path, [made[0], made[1] | {'label_entropy': math.log(10)}])
   with pytest.raises(UserError, match='label_entropy is 2.302'):
     label_distortion.make_panels(off)
@@ -548,7 +580,7 @@ def test_command_reports_mistakes_in_one_line(tmp_path):
   results = plots_table.write(tmp_path / 'x.csv', made)
   for flags, message in (
     ([f'--results={results}'], "rate is 'nan'"),
-    ([f'--results={tmp_path / "none.csv"}'], 'none.csv'),
+    ([f'--results={tmp_path / "none.csv"}'], 'none.csv: No such file or dir'),
   ):
     errors = plots_table.run(
       'figures', *flags, f'--output_dir={tmp_path}', status=1

@@ -166,7 +166,7 @@ def test_grey_images_have_a_family_and_a_panel_of_their_own(tmp_path, made):
   rows = representatives(table.read(path))
   assert len(rows) == len(vaes) + len(grey)
   titles = {panel.title for panel in label_distortion.make_panels(rows)}
-  assert titles == {'tfds:mnist digit', 'tfds:mnist, grey digit'}
+  assert titles == {'tfds:mnist digit', 'tfds:mnist, 8 bits digit'}
 
 
 def test_augmented_trainings_alone_give_no_such_figure(tmp_path, made):

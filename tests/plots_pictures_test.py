@@ -78,9 +78,25 @@ def test_runs_that_cannot_be_drawn_are_reported(
   assert len(pictures.rated(tmp_path, None)) == 3
   assert capsys.readouterr().out == f'left out: {made} has no evaluation\n'
   make_run(tmp_path, tiny.train.images, dataset='omniglot')
-  with pytest.raises(UserError, match='omniglot and static_mnist; choose one'):
+  with pytest.raises(UserError, match="'omniglot' and 'static_mnist'; choose"):
     pictures.rated(tmp_path, None)
   assert len(pictures.rated(tmp_path, 'omniglot')) == 1
+
+
+def test_kinds_of_images_of_one_set_are_told_apart(tmp_path, tiny):
+  for binarization in ('none', 'dynamic'):
+    make_run(
+      tmp_path,
+      tiny.train.images,
+      dataset='tfds:mine',
+      binarization=binarization,
+    )
+  names = ('tfds:mine', 'tfds:mine, 8 bits')
+  with pytest.raises(UserError, match=' and '.join(map(repr, names))):
+    pictures.rated(tmp_path, None)
+  for name, binarization in zip(names, ('dynamic', 'none'), strict=True):
+    [point] = pictures.rated(tmp_path, name)
+    assert point.config.binarization == binarization
 
 
 def test_marginals_that_are_not_drawn_are_named(runs_dir, tmp_path, tiny):

@@ -102,6 +102,20 @@ def test_wrong_shapes_are_refused(tiny, flags, message):
     models.build(Config(latent_size=3, **flags), tiny.train.images)
 
 
+class LonelyEncoder(Encoder):
+  """Its constructor takes too little."""
+
+  def __init__(self, config):
+    super().__init__(config, (8, 8, 1), None)
+
+
+def test_a_class_that_cannot_be_constructed_is_named(tiny):
+  config = Config(latent_size=3, encoder=f'{__name__}:LonelyEncoder')
+  message = 'LonelyEncoder cannot be made with 3 arguments, .*protocols.py'
+  with pytest.raises(UserError, match=message):
+    models.build(config, tiny.train.images)
+
+
 @pytest.mark.parametrize(
   'flags', [{}, {'encoder': 'categorical'}, {'marginal': 'vampprior'}]
 )

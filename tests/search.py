@@ -85,4 +85,4 @@ def main(argv):
 
 if __name__ == '__main__':
   define_flags()
-  app.run(main)
+  app.run(cli.one_line_errors(main))

@@ -195,10 +195,17 @@ def one_line_errors(main: Callable[[list[str]], None]):
         _end(Stopped(received[0], saved=False))
       if not isinstance(error, (UserError, OSError)):
         raise
-      print(f'error: {error}', file=sys.stderr)
+      print(f'error: {_message(error)}', file=sys.stderr)
       sys.exit(getattr(error, 'status', 1))
 
   return wrapped
+
+
+def _message(error):
+  """What to tell the user; of a file its name and what is wrong."""
+  if isinstance(error, OSError) and error.filename and error.strerror:
+    return f'{error.filename}: {error.strerror}'
+  return str(error)
 
 
 def _handle_signals(handler: Callable) -> None:

@@ -491,7 +491,7 @@ def parse_beta(text: float | str | BetaRange) -> float | BetaRange:
     return betas[0]
   if len(betas) != 2:
     raise UserError(
-      f'beta must be a number or a range LOW:HIGH of two, got {text!r}'
+      f"beta must be a number or a range of two, such as '0.3:10', got {text!r}"
     )
   low, high = betas
   if not 0 < low < high < math.inf:

@@ -1,6 +1,6 @@
 """Evaluates codes of any framework: R, C, and bounds on information.
 
-    python -m vae_info.evaluate_codes --codes=codes.npz --output=results.csv
+    python -m vae_info.evaluate_codes --codes=codes.npz --output=codes.csv
 
 The file has these arrays, of N images in any order:
 
@@ -12,6 +12,9 @@ The file has these arrays, of N images in any order:
 R is against a mixture of Gaussians that is fitted to the codes of training
 images. With `codes` alone there are C and the least C, but no R and no bound on
 I(X;Z).
+
+The table has the columns of results.csv. Figures do not draw its rows: they are
+of no data set and no network that the figures know.
 """
 
 import pathlib
@@ -33,7 +36,9 @@ def define_flags() -> None:
     'codes', None, 'The .npz file of arrays to evaluate. Required.'
   )
   flags.DEFINE_string(
-    'output', None, 'CSV file to write, with the columns of results.csv.'
+    'output',
+    None,
+    'CSV file to write or to replace, with the columns of results.csv.',
   )
   flags.DEFINE_string(
     'task', None, 'The task to evaluate. The default is every task of the file.'

@@ -281,6 +281,8 @@ def main(argv):
 
   runs_dir = open_path(FLAGS.runs_dir)
   given = None if FLAGS.run is None else Run(open_path(FLAGS.run))
+  folder = runs_dir if given is None else given.path.parent
+  end = f'finished; next: python -m vae_info.results --runs_dir={folder}'
 
   def with_runs(configs):
     return [(c, given or Run(runs_dir / c.run_name)) for c in configs]
@@ -290,7 +292,7 @@ def main(argv):
   if FLAGS.task and not FLAGS.search:
     pairs = [pair for configs in groups for pair in with_runs(configs)]
     if all(has_all(*pair, FLAGS.entropy_estimate) for pair in pairs):
-      print('finished; next: python -m vae_info.results')
+      print(end)
       return
   # The import takes seconds, so it comes after these checks.
   cli.import_tensorflow()
@@ -318,7 +320,7 @@ def main(argv):
         status = error.status
   if status:
     sys.exit(status)
-  print('finished; next: python -m vae_info.results')
+  print(end)
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 
@@ -140,7 +141,9 @@ def build(config: Config, images: np.ndarray) -> Model:
     return layers.Make(rng, modulated=config.beta_range is not None)
 
   shape = images.shape[1:]
-  encoder = find(config.encoder, ENCODERS)(config, shape, make('encoder'))
+  encoder = _construct(
+    config.encoder, ENCODERS, (config, shape, make('encoder'))
+  )
   for half in ('parameters', 'distribution'):
     if not callable(getattr(encoder, half, None)):
       raise UserError(
@@ -150,9 +153,9 @@ def build(config: Config, images: np.ndarray) -> Model:
   if hasattr(encoder, 'start_at'):
     encoder.start_at(images)
   known = DECODERS if config.levels == 2 else grey.DECODERS
-  decoder = find(config.decoder, known)(config, shape, make('decoder'))
-  marginal = find(config.marginal, MARGINALS)(
-    config, images, make('marginal'), encoder
+  decoder = _construct(config.decoder, known, (config, shape, make('decoder')))
+  marginal = _construct(
+    config.marginal, MARGINALS, (config, images, make('marginal'), encoder)
   )
   if config.beta_range:
     _check_modulated(config.encoder, encoder)
@@ -210,6 +213,25 @@ def _check_modulated(name: str, network: tf.Module) -> None:
       f'no layer of {name} is given beta, so it cannot be trained for a range '
       'of betas. Make its layers with the `make` that its constructor is given'
     )
+
+
+def _construct(name: str, known: Mapping[str, type], arguments: tuple):
+  """Makes the network that `name` stands for.
+
+  Raises:
+    UserError: As for `find`, or the class takes other arguments.
+  """
+  kind = find(name, known)
+  try:
+    inspect.signature(kind).bind(*arguments)
+  except TypeError as error:
+    raise UserError(
+      f'{name} cannot be made with {len(arguments)} arguments, as networks '
+      f'here are: {error}; see vae_info/networks/protocols.py'
+    ) from error
+  except ValueError:
+    pass  # Some classes have no signature.
+  return kind(*arguments)
 
 
 def find(name: str, known: Mapping[str, type]) -> type:

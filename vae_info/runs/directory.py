@@ -132,7 +132,10 @@ class Run:
     try:
       return configs.from_json(kind, path.read_text())
     except UserError as error:
-      raise UserError(f'{path} is not a config: {error}') from error
+      raise UserError(
+        f'{path} is not a config: {error}; mend it, or delete {self} to start '
+        'the run again'
+      ) from error
 
   # The lock, and the state of the training.
 

@@ -181,7 +181,9 @@ def bounds_table(rows: list[dict], details: Iterable[Mapping] = ()) -> str:
     if row.get('label_distortion_least') is None:
       continue
     upper = row['label_information_upper']
-    floor = '' if upper is None else f'{row["label_entropy"] - upper:.3f}'
+    floor = ''
+    if upper is not None:
+      floor = f'{max(0.0, row["label_entropy"] - upper):.3f}'
     cells = [_cell(row, name) for name in columns.values()]
     by = row['information_lower_by'] or ''
     lines.append([*_which(row), *cells, floor, by])
