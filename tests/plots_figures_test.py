@@ -346,7 +346,9 @@ def test_data_with_large_rates_alone_are_drawn(tmp_path):
   )
   assert label_preference.with_preference(label_distortion.make_panels(rows))
   # Beside usual rates they are left out, and counted.
-  both = rate_distortion.make_panels(read(tmp_path, [*large, made[0]]))
+  both = rate_distortion.make_panels(
+    read(tmp_path, [*large, made[0] | {'run': 'usual'}])
+  )
   assert rate_distortion.rate_distortion(both).axes[1].get_xlim()[1] == 60
   assert any('have R above 60' in note for note in rate_distortion.notes(both))
 
