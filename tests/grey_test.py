@@ -312,17 +312,28 @@ def notes_of(monkeypatch):
 def test_what_is_changed_is_one_line(tmp_path, monkeypatch):
   lines = notes_of(monkeypatch)
   assert load(Coloured, tmp_path).levels == 256
-  assert not lines
+  assert all('no split test' in line for line in lines)
   for binarization in ('static', 'dynamic', 'threshold'):
     assert load(Coloured, tmp_path, binarization).image_shape == (8, 8, 1)
   assert load(Odd, tmp_path).image_shape == (12, 8, 3)
   assert load(Large, tmp_path).image_shape == (64, 64, 3)
   assert load(Odd, tmp_path, 'static').image_shape == (12, 8, 1)
+  lines = [line for line in lines if 'no split test' not in line]
   assert len(lines) == 6 and not any('\n' in line for line in lines)
   assert 'images of 3 channels are turned to grey' in lines[0]
   assert 'images of 10 x 7 are resized to 12 x 8' in lines[3]
   assert 'central squares of images of 90 x 70 are resized' in lines[4]
   assert 'turned to grey' in lines[5] and 'resized to 12 x 8' in lines[5]
+
+
+def test_a_set_without_test_images_is_told(tmp_path, monkeypatch):
+  lines = notes_of(monkeypatch)
+  dataset = load(Coloured, tmp_path)
+  assert lines == [
+    'tfds:coloured has no split test: a fifth of train is its test'
+  ]
+  assert len(dataset.test.images) == 10
+  assert len(dataset.train.images) + len(dataset.validation.images) == 40
 
 
 def test_what_cannot_be_kept_is_refused(tmp_path):

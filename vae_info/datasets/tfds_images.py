@@ -72,6 +72,9 @@ def read(
   if plan.note:
     logging.warning('%s', plan.note)
   splits = _unpack(_read(name, builder, tasks, plan, cache_dir))
+  if 'test' not in splits:
+    source = 'validation' if 'validation' in splits else 'a fifth of train'
+    logging.warning('tfds:%s has no split test: %s is its test', name, source)
   if 'test' not in splits and 'validation' in splits:
     splits['test'] = splits.pop('validation')
   for number, split in enumerate(('test', 'validation')):
