@@ -218,4 +218,5 @@ def _apply(layer, grid, place):
   """The output of a masked convolution at one place, `[outputs, N]`."""
   kernel, bias, taps = layer
   window = tf.gather(grid, place + taps)
-  return tf.matmul(kernel, tf.reshape(window, [-1, grid.shape[-1]])) + bias
+  window = tf.reshape(window, [-1, grid.shape[-1]])
+  return layers.product(tf.matmul, kernel, window) + bias

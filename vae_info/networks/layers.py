@@ -46,6 +46,20 @@ def weights(
   return tf.Variable(values, name=name)
 
 
+def product(operation, a: tf.Tensor, b: tf.Tensor, *options) -> tf.Tensor:
+  """`operation(a, b, *options)` in the dtype of a, such as a convolution.
+
+  Where bfloat16 has no fast products, float32 multiplies the same rounded
+  factors, and the sums are rounded. Products of bfloat16 do just that, as their
+  sums are float32 too.
+  """
+  b = tf.cast(b, a.dtype)
+  if a.dtype != tf.bfloat16 or machine.multiplies_bfloat16():
+    return operation(a, b, *options)
+  factors = tf.cast(a, tf.float32), tf.cast(b, tf.float32)
+  return tf.cast(operation(*factors, *options), a.dtype)
+
+
 class Dense(tf.Module):
   """An affine map `[..., inputs] -> [..., outputs]`.
 
@@ -69,7 +83,7 @@ class Dense(tf.Module):
 
   def __call__(self, x: tf.Tensor) -> tf.Tensor:
     kernel = self.kernel if self._mask is None else self.kernel * self._mask
-    x = _product(tf.matmul, x, kernel)
+    x = product(tf.matmul, x, kernel)
     return _finish(x, self.bias, self.modulation)
 
 
@@ -107,7 +121,7 @@ class Conv(tf.Module):
 
   def __call__(self, x: tf.Tensor) -> tf.Tensor:
     kernel = self.kernel if self.mask is None else self.kernel * self.mask
-    x = _product(tf.nn.conv2d, x, kernel, self._stride, self._padding)
+    x = product(tf.nn.conv2d, x, kernel, self._stride, self._padding)
     return _finish(x, self.bias, self.modulation)
 
 
@@ -142,24 +156,10 @@ class ConvTranspose(tf.Module):
       x.shape[2] * self._stride,
       self.kernel.shape[2],
     ]
-    x = _product(
+    x = product(
       tf.nn.conv2d_transpose, x, self.kernel, shape, self._stride, 'SAME'
     )
     return _finish(x, self.bias, self.modulation)
-
-
-def _product(operation, x: tf.Tensor, kernel: tf.Tensor, *options) -> tf.Tensor:
-  """`operation(x, kernel, *options)` in the dtype of x.
-
-  Where bfloat16 has no kernels of its own, float32 multiplies the same rounded
-  factors, and the sums are rounded. Kernels for bfloat16 do just that, as their
-  sums are float32 too.
-  """
-  kernel = tf.cast(kernel, x.dtype)
-  if x.dtype != tf.bfloat16 or machine.multiplies_bfloat16():
-    return operation(x, kernel, *options)
-  factors = tf.cast(x, tf.float32), tf.cast(kernel, tf.float32)
-  return tf.cast(operation(*factors, *options), x.dtype)
 
 
 def _finish(
