@@ -60,14 +60,17 @@ def every_image(size):
   return np.array(list(bits), np.float32).reshape([-1, size, size, 1])
 
 
-@pytest.mark.parametrize(
+EVERY_DECODER = pytest.mark.parametrize(
   'binarization, decoder',
   [
     *itertools.product(['static'], decoders.DECODERS),
     *itertools.product(['none'], grey.DECODERS),
   ],
 )
-def test_all_pairs_of_codes_and_images_can_be_scored(binarization, decoder):
+
+
+def make_decoder(binarization, decoder):
+  """A decoder of codes of 3 dimensions, and nine random images."""
   levels = 2 if binarization == 'static' else 256
   data = randomness.generator(0, 'test').integers(0, levels, [9, 8, 12, 1])
   config = Config(
@@ -77,6 +80,26 @@ def test_all_pairs_of_codes_and_images_can_be_scored(binarization, decoder):
   for number, variable in enumerate(network.trainable_variables):
     noise = tf.random.stateless_normal(variable.shape, [number, 2])
     variable.assign_add(0.1 * noise)
+  return network, data
+
+
+@EVERY_DECODER
+def test_a_graph_that_does_not_know_the_batch_draws_the_same(
+  binarization, decoder
+):
+  network, _ = make_decoder(binarization, decoder)
+  codes = tf.random.stateless_normal([4, 3], [0, 0])
+
+  def draw(codes):
+    return network(codes).sample(2, seed=[0, 1])
+
+  unknown = tf.function(draw, input_signature=[tf.TensorSpec([None, 3])])
+  np.testing.assert_array_equal(unknown(codes), tf.function(draw)(codes))
+
+
+@EVERY_DECODER
+def test_all_pairs_of_codes_and_images_can_be_scored(binarization, decoder):
+  network, data = make_decoder(binarization, decoder)
   codes = tf.random.stateless_normal([4, 3], [0, 0])
   images = tf.cast(data[:5], tf.float32)
   found = network(codes[:, None]).log_prob(images)

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info.networks.images import ImageInContext
+from vae_info.networks.images import ImageInContext, count_of
 
 
 def grid(height: int, width: int, cell: int) -> tuple[int, int, int]:
@@ -89,7 +89,7 @@ def sample_by_full_passes(
   Returns:
     Symbols, int32 `[N, rows, columns, P]`.
   """
-  count, *shape = uniforms.shape
+  count, shape = count_of(uniforms), uniforms.shape[1:]
   size = math.prod(shape)
   uniforms = tf.reshape(uniforms, [count, size])
 
@@ -166,7 +166,7 @@ class AutoregressiveImage(ImageInContext):
     context = self._repeated(n)
     seed = tfp.random.sanitize_seed(seed, salt='AutoregressiveImage')
     uniforms = tf.random.stateless_uniform(
-      [context.shape[0], *grid(height, width, cell)], seed
+      [count_of(context), *grid(height, width, cell)], seed
     )
     drawn = self._network.sample(context, uniforms)
     return self._in_shape(to_images(drawn, cell), n)

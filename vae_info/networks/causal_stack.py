@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from vae_info.networks import layers, xla
 from vae_info.networks.autoregressive import pick, to_bits
+from vae_info.networks.images import count_of
 
 silu = tf.nn.silu
 CELL, BLOCKS, BITS = 4, 4, 4  # Pixels, blocks in a cell, pixels in a block.
@@ -149,7 +150,8 @@ class CausalStack(tf.Module):
     sees a few cells. Gathered one after the other, they are the right side of
     one matrix product. XLA updates the grids in place.
     """
-    count, rows, columns, _ = uniforms.shape
+    count = count_of(uniforms)
+    rows, columns = uniforms.shape[1:3]
     network = [self.around, *self.hidden]
     # 1. Empty caches, with zeros around the image.
     stride = columns + 2  # From a row of a grid to the next.
@@ -199,7 +201,7 @@ class CausalStack(tf.Module):
     Returns:
       int32 `[N, 4]`.
     """
-    drawn = tf.zeros([blocks.shape[0], BLOCKS], tf.int32)
+    drawn = tf.zeros([count_of(blocks), BLOCKS], tf.int32)
     for number in range(BLOCKS):
       seen = blocks + self.within(self._pixels(drawn))
       seen = tf.split(seen, BLOCKS, axis=-1)[number]
@@ -218,5 +220,5 @@ def _apply(layer, grid, place):
   """The output of a masked convolution at one place, `[outputs, N]`."""
   kernel, bias, taps = layer
   window = tf.gather(grid, place + taps)
-  window = tf.reshape(window, [-1, grid.shape[-1]])
+  window = tf.reshape(window, [kernel.shape[1], -1])
   return layers.product(tf.matmul, kernel, window) + bias

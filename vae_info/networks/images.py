@@ -9,6 +9,11 @@ import tensorflow_probability as tfp
 tfd = tfp.distributions
 
 
+def count_of(x: tf.Tensor) -> int | tf.Tensor:
+  """The size of the first axis; a tensor if a graph learns it only later."""
+  return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+
+
 class ImageDistribution(tfd.Distribution):
   """A distribution of images; batch `[..., B]`, event `[H, W, C]`."""
 

@@ -25,6 +25,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from vae_info.networks import layers
+from vae_info.networks.images import count_of
 from vae_info.networks.invariant import MovedImage
 
 silu = tf.nn.silu
@@ -80,7 +81,8 @@ class Windows(tf.Module):
     Returns:
       float32 `[N, H, W, 1]` in {0, 1}.
     """
-    count, height, width = moved.shape
+    count = count_of(moved)
+    height, width = moved.shape[1:]
     stride = width + 2 * REACH  # From a row of the padded image to the next.
     kernel = tf.reshape(self.near.kernel, [-1, WIDTH])
     kernel = tf.gather(kernel, self._seen)
