@@ -1,4 +1,4 @@
-"""Distortion D and the sum D + R against rate R, a column for each data set.
+"""Distortion D and the sum D + R against rate R, for each data set.
 
 No model can have D + R < H(X). But only an upper bound on H(X) is known, so a
 model better than all published ones might cross the line.
@@ -17,6 +17,7 @@ from plots import label_distortion, style
 from plots.panels import Panel, data_panel, places
 from plots.table import MODEL, Row, column, rows_of_methods, with_errors
 
+COLUMNS = 3  # Data sets side by side; further ones come below.
 MAGNIFIED = 40  # Nats above the bound that the lower row shows.
 FRONTIER: style.Keywords = {'color': style.BLACK, 'linewidth': 0.9}
 
@@ -64,30 +65,45 @@ def rate_distortion(panels: Sequence[Panel]) -> Figure:
   Args:
     panels: From `make_panels`.
   """
-  figure = Figure((style.WIDTH, 5), layout='constrained')
-  grid = figure.subplots(2, len(panels), sharex='col', squeeze=False)
-  for (above, below), panel in zip(grid.T, panels, strict=True):
+  bands = [
+    panels[first : first + COLUMNS] for first in range(0, len(panels), COLUMNS)
+  ]
+  columns = len(bands[0])
+  figure = Figure((style.WIDTH, 1 + 4 * len(bands)), layout='constrained')
+  grid = figure.subplots(2 * len(bands), columns, squeeze=False)
+  for band, pair in zip(bands, grid.reshape(-1, 2, columns), strict=True):
+    _draw_band(pair, band)
+  rows = [row for panel in panels for row in panel.rows]
+  style.key(
+    figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)', 2
+  )
+  if any(panel.input_entropy is not None for panel in panels):
+    lines = [
+      Line2D([], [], label='D + R = H(X)', **FRONTIER),
+      Patch(label='D + R < H(X)', **label_distortion.FLOOR),
+    ]
+    style.key(figure, lines, 'right', 'Bound')
+  return figure
+
+
+def _draw_band(pair, panels):
+  """Draws up to `COLUMNS` panels side by side, each in two plots."""
+  for (above, below), panel in zip(pair.T, panels, strict=False):
     _draw_plane(above, panel)
     _draw_sum(below, panel)
+    above.sharex(below)
+    above.tick_params(labelbottom=False)
     end = 1.05 * max(*column(panel.of('vae'), 'rate'), 1.0)
     below.set_xlim(0, min(end, panel.largest_rate))
     below.set_xlabel('rate R (nats)')
     style.title(above, panel.title, True)
     style.bits_above(above)
-  for axes, name in zip(grid[:, 0], ('distortion D', 'D + R'), strict=True):
+  for axes, name in zip(pair[:, 0], ('distortion D', 'D + R'), strict=True):
     axes.set_ylabel(f'{name} (nats)')
-  for axes in grid[:, -1]:
+  for axes in pair[:, len(panels) - 1]:
     style.bits_right(axes)
-  rows = [row for panel in panels for row in panel.rows]
-  style.key(
-    figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)', 2
-  )
-  lines = [
-    Line2D([], [], label='D + R = H(X)', **FRONTIER),
-    Patch(label='D + R < H(X)', **label_distortion.FLOOR),
-  ]
-  style.key(figure, lines, 'right', 'Bound')
-  return figure
+  for axes in pair[:, len(panels) :].flat:
+    axes.remove()
 
 
 def notes(panels: Sequence[Panel]) -> list[str]:

@@ -353,6 +353,23 @@ def test_data_with_large_rates_alone_are_drawn(tmp_path):
   assert any('have R above 60' in note for note in rate_distortion.notes(both))
 
 
+def test_many_data_sets_are_drawn_in_bands_of_three(tmp_path):
+  made = [
+    row | {'dataset': f'tfds:{name}', 'input_entropy': ''}
+    for name in 'abcd'
+    for row in plots_table.rows(['binarized_mnist'])
+    if row['method'] == 'vae'
+  ]
+  panels = rate_distortion.make_panels(read(tmp_path, made))
+  figure = rate_distortion.rate_distortion(panels)
+  names = [axes.get_title('left') for axes in figure.axes]
+  assert [*filter(None, names)] == ['tfds:a', 'tfds:b', 'tfds:c', 'tfds:d']
+  assert figure.get_size_inches()[1] == 9
+  assert len(figure.axes) == 8
+  # Without H(X) there is no bound, and no key of it.
+  assert len(figure.legends) == 1
+
+
 def test_a_baseline_with_one_result_has_a_marker(tmp_path):
   made = plots_table.rows(['binarized_mnist'])
   pca = [row for row in made if row['method'] == 'pca']
