@@ -293,11 +293,15 @@ def choose(
       f'the table has no row of {" or ".join(datasets) or "no data set"}, but '
       f'of {there}; choose with --datasets'
     )
-  known = sorted({row.classifier for row in of_datasets} - {''})
+  fitted = [
+    row for row in of_datasets if not row.method.startswith('supervised')
+  ]
+  known = sorted({row.classifier for row in fitted} - {''})
+  names = ', '.join(known) or 'none'
   if classifier is not None and classifier not in known:
     raise UserError(
-      f'the table has no C by {classifier!r}, but by {", ".join(known)}; '
-      'choose with --classifier'
+      f'the table has no C by {classifier!r}, but by {names}; choose with '
+      '--classifier'
     )
   return [
     row
