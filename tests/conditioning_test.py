@@ -484,3 +484,18 @@ def test_the_curve_of_a_linear_gaussian_model_is_the_known_one():
     print(beta, distortion + beta * rate, best, rate, best_rate)
     assert distortion + beta * rate == pytest.approx(best, rel=0.01)
     assert rate == pytest.approx(best_rate, abs=0.15)
+
+
+def test_copies_for_several_betas_may_be_called_in_graphs_and_without(tiny):
+  config = make_config(latent_size=3)
+  model = models.build(config, tiny.train.images)
+  stir(model)
+  images = tf.constant(tiny.test.images[:3], tf.float32)
+  expected = [
+    model.at(beta).encoder.parameters(images).numpy() for beta in (0.2, 5.0)
+  ]
+  first, second = [at.encoder for at in model.at_each([0.2, 5.0])]
+  for number, encoder in ((0, first), (1, second)):
+    in_graph = tf.function(lambda encoder=encoder: encoder.parameters(images))
+    for found in (in_graph(), encoder.parameters(images), in_graph()):
+      np.testing.assert_allclose(found, expected[number], rtol=1e-4, atol=1e-5)

@@ -370,9 +370,19 @@ class _Once:
     self._latest = (None, None)
 
   def __call__(self, x: tf.Tensor) -> tf.Tensor:
-    if self._latest[0] is not x:
+    if self._latest[0] is not x or not _is_known_here(self._latest[1]):
       self._latest = (x, self._chain(x))
     return self._latest[1]
+
+
+def _is_known_here(x: tf.Tensor) -> bool:
+  """Whether x is a value, or of the graph being built or one around it."""
+  if not tf.is_symbolic_tensor(x):
+    return True
+  graph = tf.compat.v1.get_default_graph()
+  while graph is not None and graph is not x.graph:
+    graph = getattr(graph, 'outer_graph', None)
+  return graph is not None
 
 
 def bind_each(
