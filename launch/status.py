@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
   ]
   for state in begun:
     print(states.line(state))
-  print(f'{states.counts(begun)}, of the runs that have begun')
+  print(f'{states.counts(begun)}, of the runs in this folder')
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ means no preference. Since C >= H(Y) - R and C >= 0, it is at most
 H(X) / max(R, H(Y)), the edge of the shaded corner.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,12 +55,15 @@ def notes(panels: Sequence[Panel]) -> list[str]:
   for panel in panels:
     shown = set(drawable(panel))
     hidden = [row for row in panel.of('vae') if row not in shown]
+    largest = panel.largest_rate
+    rates = f'not between {LEAST_RATE:g} and {largest:g} nats'
+    if math.isinf(largest):
+      rates = f'below {LEAST_RATE:g} nats'
     if hidden:
       lines.append(
         f'label preference of {panel.title}: {len(hidden)} results are below '
-        f'{LEAST}, unknown or not between {LEAST_RATE:g} and '
-        f'{panel.largest_rate:g} nats, '
-        f'and not drawn, the first of them {hidden[0]}'
+        f'{LEAST}, unknown or {rates}, and not drawn, the first of them '
+        f'{hidden[0]}'
       )
   return lines
 
@@ -74,10 +78,9 @@ def label_preference(panels: Sequence[Panel]) -> Figure:
   figure = Figure((style.WIDTH, 2.9), layout='constrained')
   grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
   rows = [row for panel in panels for row in drawable(panel)]
-  limit = 1.05 * max(1.0, *column(rows, 'rate'))
   top = max(_ceiling(panel, 0) for panel in panels)
   for axes, panel in zip(grid, panels, strict=True):
-    _draw(axes, panel, limit, top)
+    _draw(axes, panel, top)
   grid[0].set_ylabel('label preference')
   style.key(
     figure, style.run_key(rows), 'left', 'β-VAEs (decoder, marginal)', 2
@@ -96,8 +99,9 @@ def _ceiling(panel, rates):
   return panel.input_entropy / np.maximum(rates, panel.label_entropy)
 
 
-def _draw(axes, panel, limit, top):
-  """Draws a panel up to the rate `limit` and just above preference `top`."""
+def _draw(axes, panel, top):
+  """Draws a panel up to just above the preference `top`."""
+  limit = 1.05 * max(1.0, *column(drawable(panel), 'rate'))
   rates = np.linspace(0, limit, 400)
   axes.fill_between(
     rates, _ceiling(panel, rates), 10 * top, **label_distortion.FLOOR

@@ -69,8 +69,8 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'dataset',
     None,
-    'Draw the runs of this data set: its name, with the kind of its images '
-    'where a note says so. Needed only if there are several.',
+    'Draw the runs of this data set: its name, or with the kind of its '
+    'images if there are several kinds. Needed only if there are several.',
   )
   flags.DEFINE_integer(
     'rates',

@@ -655,7 +655,7 @@ def test_status_is_a_table_of_the_folder(tmp_path):
   assert output.splitlines() == [
     'done        one',
     'stopped     two',
-    '1 pending, 0 running, 1 done, 0 failed, of the runs that have begun',
+    '1 pending, 0 running, 1 done, 0 failed, of the runs in this folder',
   ]
   process = command('launch.status', f'--runs_dir={tmp_path}/none')
   assert 'there is no folder' in process.communicate()[1]

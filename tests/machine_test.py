@@ -107,16 +107,17 @@ print(devices.share_cores(), devices.share_cores())
 
 
 @pytest.mark.parametrize(
-  'flags, devices, fast',
+  'flags, onednn, devices, fast',
   [
-    ('fpu avx2', ['CPU'], False),
-    ('fpu avx2 avx512f', ['CPU'], True),
-    ('fpu avx2', ['CPU', 'GPU'], True),
-    (None, ['CPU'], False),  # macOS has no /proc.
+    ('fpu avx2', True, ['CPU'], False),
+    ('fpu avx2 avx512f', True, ['CPU'], True),
+    ('fpu avx2 avx512f', False, ['CPU'], False),
+    ('fpu avx2', True, ['CPU', 'GPU'], True),
+    (None, True, ['CPU'], False),  # macOS has no /proc.
   ],
 )
 def test_where_products_of_bfloat16_are_fast(
-  monkeypatch, tmp_path, flags, devices, fast
+  monkeypatch, tmp_path, flags, onednn, devices, fast
 ):
   import tensorflow as tf
 
@@ -125,7 +126,8 @@ def test_where_products_of_bfloat16_are_fast(
     path.write_text(f'flags : {flags}\n')
   monkeypatch.setattr(machine.pathlib, 'Path', lambda name: path)
   found = [types.SimpleNamespace(device_type=kind) for kind in devices]
-  monkeypatch.setattr(tf.config, 'list_physical_devices', lambda: found)
+  monkeypatch.setattr(tf.config, 'get_visible_devices', lambda: found)
+  monkeypatch.setattr(machine, '_has_onednn', lambda: onednn)
   machine.multiplies_bfloat16.cache_clear()
   try:
     assert machine.multiplies_bfloat16() is fast

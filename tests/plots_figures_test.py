@@ -345,6 +345,12 @@ def test_data_with_large_rates_alone_are_drawn(tmp_path):
     'have R above' in note for note in rate_distortion.notes(panels)
   )
   assert label_preference.with_preference(label_distortion.make_panels(rows))
+  # Another data set keeps its own axis.
+  usual = [row | {'dataset': 'tfds:mine'} for row in made]
+  both = label_distortion.make_panels(read(tmp_path, [*large, *usual]))
+  figure = label_preference.label_preference(both)
+  ends = [axes.get_xlim()[1] for axes in figure.axes[:2]]
+  assert ends[0] > 1000 and ends[1] < 100
   # Beside usual rates they are left out, and counted.
   both = rate_distortion.make_panels(
     read(tmp_path, [*large, made[0] | {'run': 'usual'}])

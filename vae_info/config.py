@@ -434,7 +434,7 @@ def from_json(kind: type, text: str) -> Any:
     if found is None:
       raise UserError('an earlier version of vae_info wrote it')
     if found != kind.KIND:
-      raise UserError(f'it is of a {found}, not of a {kind.KIND}')
+      raise UserError(f'its kind is {found!r}, and should be {kind.KIND!r}')
     return kind(**values)
   except (TypeError, ValueError, AttributeError) as error:
     raise UserError(str(error)) from error

@@ -83,11 +83,8 @@ def cpu_quota() -> int | None:
 
 def report() -> str:
   """What is in use, for instance 'AVX2, oneDNN'. Imports TensorFlow."""
-  # TensorFlow has no public name for this.
-  from tensorflow.python.util import _pywrap_util_port
-
   parts = [instructions()]
-  if _pywrap_util_port.IsMklEnabled():
+  if _has_onednn():
     parts.append('oneDNN')
   return ', '.join(filter(None, parts))
 
@@ -96,13 +93,21 @@ def report() -> str:
 def multiplies_bfloat16() -> bool:
   """Whether TensorFlow has fast products of bfloat16 on this machine.
 
-  oneDNN has them for x86 CPUs with AVX-512. Elsewhere a product takes ten times
-  as long as in float32. Imports TensorFlow, to look for other devices.
+  Of CPUs, oneDNN has them for those with AVX-512. Elsewhere the gradients of a
+  convolution take ten times as long as in float32, and more. Imports
+  TensorFlow, to look for other devices.
   """
   import tensorflow as tf
 
-  kinds = {device.device_type for device in tf.config.list_physical_devices()}
-  return kinds != {'CPU'} or 'avx512f' in _cpu_flags()
+  kinds = {device.device_type for device in tf.config.get_visible_devices()}
+  return kinds != {'CPU'} or (_has_onednn() and 'avx512f' in _cpu_flags())
+
+
+def _has_onednn() -> bool:
+  # TensorFlow has no public name for this.
+  from tensorflow.python.util import _pywrap_util_port
+
+  return _pywrap_util_port.IsMklEnabled()
 
 
 def _cpu_flags() -> list[str]:

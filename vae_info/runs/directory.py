@@ -129,6 +129,8 @@ class Run:
     path = self.path / CONFIG
     if not path.is_file():
       raise UserError(f'{self} is not a run directory: no {path}')
+    if self.kind not in (None, kind.KIND):
+      raise UserError(f'{self} is of a {self.kind}, not of a {kind.KIND}')
     try:
       return configs.from_json(kind, path.read_text())
     except UserError as error:
