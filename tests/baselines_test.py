@@ -504,7 +504,7 @@ def test_a_finished_directory_of_something_else_is_refused(tmp_path):
   with pytest.raises(UserError, match='another config .depth: 4, not 8.'):
     command.is_finished(complex_config(depth=8), run)
   (tmp_path / 'config.json').write_text(configs.to_json(Config()))
-  with pytest.raises(UserError, match='it is of a training, not of a baseline'):
+  with pytest.raises(UserError, match='is of a training, not of a baseline'):
     command.is_finished(config, run)
   (tmp_path / 'config.json').write_text('{"baseline": "pca"}')
   with pytest.raises(UserError, match='an earlier version of vae_info'):
