@@ -93,10 +93,9 @@ def rated(runs_dir: Path, dataset: str | None) -> list[Rated]:
     UserError: There is no evaluated run, or they are of several data sets.
   """
   points = {}
-  finished = directory.finished_runs(runs_dir)
-  known = {_data(run.config) for run in finished}
-  for run in finished:
-    config = run.config
+  configs = {run: run.config for run in directory.finished_runs(runs_dir)}
+  known = {*map(_data, configs.values())}
+  for run, config in configs.items():
     # 'tfds:mnist' is also the name of its binary images.
     name = _data(config) if dataset in known else config.dataset
     if dataset not in (None, name):

@@ -229,8 +229,6 @@ def _construct(name: str, known: Mapping[str, type], arguments: tuple):
       f'{name} cannot be made with {len(arguments)} arguments, as networks '
       f'here are: {error}; see vae_info/networks/protocols.py'
     ) from error
-  except ValueError:
-    pass  # Some classes have no signature.
   return kind(*arguments)
 
 
