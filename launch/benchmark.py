@@ -20,6 +20,7 @@ from absl import app, flags
 from launch import driver, engines, jobs, selection
 from launch.display import Display
 from vae_info import cli, machine
+from vae_info.errors import UserError
 from vae_info.runs.directory import FINISHED
 
 FLAGS = flags.FLAGS
@@ -99,7 +100,7 @@ def packed(seconds: Sequence[float], cores: int) -> float:
 def overhead(steps: int) -> Iterator[Row]:
   """Compares a sweep's time with the ideal time of its own runs.
 
-  It starts a sweep of four trainings, each of a few minutes, and reads the
+  It starts a sweep of four trainings, each of a minute or more, and reads the
   time of each run from what the sweep prints. `packed` gives the ideal.
   """
   chosen = 'encoder=conv,decoder=deconvolutional'
@@ -180,11 +181,10 @@ PARTS = {'empty': empty, 'overhead': overhead, 'threads': threads}
 
 def main(argv: list[str]) -> None:
   cli.no_arguments(argv)
-  rows: list[Row] = []
-  for name, part in PARTS.items():
-    if FLAGS.only and FLAGS.only not in name:
-      continue
-    rows += part(FLAGS.steps)
+  parts = [part for name, part in PARTS.items() if (FLAGS.only or '') in name]
+  if not parts:
+    raise UserError(f'--only={FLAGS.only} is in no name of {", ".join(PARTS)}')
+  rows: list[Row] = [row for part in parts for row in part(FLAGS.steps)]
   print(f'{"value":>8}  {"goal":8}what')
   for what, value, goal, details in rows:
     print(f'{value:8.2f}  {goal:8}{what}  [{details}]')

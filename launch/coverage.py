@@ -31,10 +31,10 @@ def runs_of(path: pathlib.Path) -> set[str]:
   """
   try:
     with open(path, newline='', encoding='utf-8-sig') as file:
-      lines = csv.DictReader(file)
+      lines = csv.DictReader(file, strict=True)
       if 'run' in (lines.fieldnames or ()):
         return {line['run'] for line in lines}
-  except UnicodeDecodeError as error:
+  except (csv.Error, UnicodeDecodeError) as error:
     raise UserError(f'{path} is not a CSV file: {error}') from error
   raise UserError(
     f'{path} has no column run; python -m vae_info.results writes a table'

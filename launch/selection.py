@@ -9,7 +9,7 @@ from typing import Any
 
 from launch import sweeps
 from launch.entries import CONFIGS, TRAIN, Entry
-from vae_info.config import BetaRange, parse_beta
+from vae_info.config import BetaRange, instead, parse_beta
 from vae_info.errors import UserError
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -99,7 +99,8 @@ def _with(entry: Entry, changed: dict) -> Entry:
   evaluation = dict(entry.evaluation)
   if 'beta' in changed:
     evaluation.pop('betas', None)
-  flags = {**entry.flags, **changed}
+  flags = {**entry.flags, **instead(changed)}
+  flags = {name: value for name, value in flags.items() if value is not None}
   return dataclasses.replace(entry, flags=flags, evaluation=evaluation)
 
 

@@ -10,6 +10,7 @@ rate comes from a run's evaluation. Maps of pixels come from `evaluate
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -400,7 +401,8 @@ def main(argv):
   folder.mkdir(parents=True, exist_ok=True)
   rows = pixel_maps(points)
   drawn = [('pixel_maps', maps(rows))] if rows else []
-  for name, figure in (*drawn, *figures(points, dataset, FLAGS.rates)):
+  more = figures(points, dataset, FLAGS.rates)
+  for name, figure in itertools.chain(drawn, more):  # Each is saved at once.
     for path in style.save(figure, folder, name):
       print(f'wrote {path}')
 

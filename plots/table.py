@@ -281,18 +281,19 @@ def choose(
     classifier: Name of the classifier; None stands for any.
 
   Raises:
-    UserError: The table has no row of these data sets, or no C by this
+    UserError: The table has no row of one of these data sets, or no C by this
       classifier.
   """
   if datasets is None:
     datasets = default_datasets(rows)
-  of_datasets = [row for row in rows if row.dataset in datasets]
-  if not of_datasets:
-    there = ', '.join(sorted({row.dataset for row in rows}))
+  there = sorted({row.dataset for row in rows})
+  unknown = [name for name in datasets if name not in there]
+  if unknown or not datasets:
     raise UserError(
-      f'the table has no row of {" or ".join(datasets) or "no data set"}, but '
-      f'of {there}; choose with --datasets'
+      f'the table has no row of {" or ".join(unknown) or "no data set"}, but '
+      f'of {", ".join(there)}; choose with --datasets'
     )
+  of_datasets = [row for row in rows if row.dataset in datasets]
   fitted = [
     row for row in of_datasets if not row.method.startswith('supervised')
   ]

@@ -19,7 +19,7 @@ def define_table_flags() -> None:
     None,
     'Use only these data sets: names as in the table, separated by commas. A '
     f'panel cannot show two. The default is {", ".join(table.DATASETS)}, or '
-    'all if the table has neither.',
+    'all if the table has neither. Figures of attributes have their own.',
   )
   flags.DEFINE_string(
     'classifier',

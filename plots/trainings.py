@@ -47,22 +47,13 @@ def line(row: Row) -> str:
 def main(argv):
   cli.no_arguments(argv)
   rows = table.read(pathlib.Path(FLAGS.results))
-  datasets = FLAGS.datasets
-  if datasets is None:
-    datasets = table.default_datasets(rows)
-  rows = [
-    row
-    for row in rows
-    if row.dataset in datasets
-    and not row.beta_trained
-    and FLAGS.classifier in (None, row.classifier)
-  ]
-  alone = table.rows_of_methods(rows, METHODS)
+  chosen = table.choose(rows, FLAGS.datasets, FLAGS.classifier)
+  alone = table.rows_of_methods(
+    (row for row in chosen if not row.beta_trained), METHODS
+  )
   if not alone:
-    print(
-      f'*{FLAGS.results} has no training of {" or ".join(datasets)} at '
-      'one β yet.*'
-    )
+    names = ' or '.join(sorted({row.dataset for row in chosen}))
+    print(f'*{FLAGS.results} has no training of {names} at one β yet.*')
     return
   print(HEAD)
   for row in alone:

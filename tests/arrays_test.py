@@ -288,7 +288,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
 
 
 def test_the_codes_of_a_run_are_beside_their_own_labels(
-  tiny, tmp_path, monkeypatch
+  tiny, tmp_path, monkeypatch, capsys
 ):
   run = Run(tmp_path / 'run')
   run.open(Config(latent_size=2))
@@ -312,6 +312,13 @@ def test_the_codes_of_a_run_are_beside_their_own_labels(
   np.testing.assert_array_equal(
     alone['labels_quadrant'], tiny.validation.labels['quadrant']
   )
+  # A task with one class would be refused by `evaluate_codes`.
+  labels = {'quadrant': np.zeros_like(tiny.test.labels['quadrant'])}
+  test = dataclasses.replace(tiny.test, labels=labels)
+  constant = dataclasses.replace(tiny, test=test)
+  monkeypatch.setattr(datasets, 'load', lambda *args: constant)
+  assert 'labels_quadrant' not in arrays.of_run(run)
+  assert 'are 0, so there is nothing to know; its' in capsys.readouterr().err
 
 
 def test_the_commands_encode_and_evaluate_codes(

@@ -20,6 +20,7 @@ from absl import app, flags
 
 from tests import benchmark_processes, peer
 from vae_info import cli
+from vae_info.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -400,9 +401,10 @@ def main(argv):
     peer.check(FLAGS.peer)
     cli.import_tensorflow()
     parts = {'peer': lambda: peer.compare(FLAGS.peer, Step)}
-  for name, part in parts.items():
-    if FLAGS.only and FLAGS.only not in name:
-      continue
+  parts = [part for name, part in parts.items() if (FLAGS.only or '') in name]
+  if not parts:
+    raise UserError(f'--only={FLAGS.only} is in no name of {", ".join(PARTS)}')
+  for part in parts:
     for what, value, goal, details in part():
       print(f'{value:8.2f}  {goal:8}{what}  [{details}]', flush=True)
       rows.append(

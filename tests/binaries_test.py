@@ -368,6 +368,9 @@ def test_a_run_directory_with_another_config_is_refused(finished):
   assert 'another config (' in errors and 'not 7' in errors
   errors = call('train', f'--run={finished}', '--epochs=7', status=1)
   assert 'another config (' in errors and 'not 7.0' in errors
+  # Even if the flag does not suit the config that is there.
+  errors = call('train', f'--run={finished}', '--encoder=categorical', status=1)
+  assert 'another config (encoder: conv, not categorical)' in errors
 
 
 def test_a_run_without_a_readable_checkpoint_is_told(

@@ -167,6 +167,14 @@ def test_beta_reaches_its_value():
   assert Config(epochs=2.0, kl_annealing_epochs=2.0)
 
 
+def test_steps_and_epochs_take_each_other_s_place():
+  assert configs.instead({'steps': 3}) == {'steps': 3, 'epochs': None}
+  assert configs.instead({'epochs': 3.0}) == {'steps': None, 'epochs': 3.0}
+  both = {'steps': 3, 'epochs': None, 'seed': 1}
+  assert configs.instead(both) == both
+  assert configs.instead({'seed': 1}) == {'seed': 1}
+
+
 def test_json_round_trip(tmp_path):
   for beta in (0.3, '0.1:10'):
     config = Config(beta=beta, marginal='maf', steps=10)

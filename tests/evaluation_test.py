@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import shutil
+import signal
 import types
 
 import numpy as np
@@ -13,7 +14,7 @@ import tensorflow_probability as tfp
 
 from vae_info import datasets, evaluate, evaluation, objectives
 from vae_info.config import Config
-from vae_info.errors import UserError
+from vae_info.errors import Stopped, UserError
 from vae_info.evaluation import (
   Options,
   bounds,
@@ -21,7 +22,9 @@ from vae_info.evaluation import (
   critics,
   estimates,
   least,
+  measure,
   sandwich,
+  unfinished,
 )
 from vae_info.evaluation.estimates import Codes
 from vae_info.evaluation.options import Settings
@@ -176,6 +179,65 @@ def test_a_run_becomes_rows(tiny, make_run):
   assert columns.items() <= row.items()
   # A second evaluation draws the same codes.
   assert evaluation.run(run, ONE_CODE) == rows
+
+
+def test_an_evaluation_that_was_stopped_resumes_at_the_beta_it_was_at(
+  make_run, monkeypatch
+):
+  run = make_run(beta='0.5:2')
+  betas = (0.5, 1.0, 2.0)
+  options = dataclasses.replace(ONE_CODE, betas=betas, refit_decoder=True)
+  whole = evaluation.run(run, options)
+  maps = run.pixels.read_bytes()
+  assert not run.unfinished.exists()
+  (run.path / tables.EVALUATION).unlink()
+  measured, known, stops_at = [], [], [2.0]
+  rows_of_codes, known_pixels = measure.rows_of_codes, measure.known_pixels
+
+  def counted(codes, split, fitted, facts):
+    measured.append(facts['beta'])
+    if measured[-1:] == stops_at:
+      raise Stopped(signal.SIGTERM)
+    return rows_of_codes(codes, split, fitted, facts)
+
+  monkeypatch.setattr(measure, 'rows_of_codes', counted)
+  monkeypatch.setattr(
+    measure,
+    'known_pixels',
+    lambda *args: known.append(1) or known_pixels(*args),
+  )
+  with pytest.raises(Stopped):
+    evaluation.run(run, options)
+  assert run.rows == [] and run.unfinished.exists()
+  assert not options.satisfied_by(run)
+  stops_at.clear()
+  assert evaluation.run(run, options) == whole == run.rows
+  assert measured == [0.5, 1.0, 2.0, 2.0] and known == [1]
+  assert run.pixels.read_bytes() == maps and not run.unfinished.exists()
+
+
+@pytest.mark.parametrize('change', ['options', 'classifier', 'training'])
+def test_parts_of_another_evaluation_do_not_count(make_run, change):
+  run = make_run()
+  evaluation.run(run, ONE_CODE)
+  made = []
+
+  def part(options):
+    return unfinished.Parts(run, options).kept_or_made(
+      'x', lambda: made.append(1) or len(made)
+    )
+
+  assert part(ONE_CODE) == part(ONE_CODE) == 1
+  # What changes no result changes no part.
+  assert part(dataclasses.replace(ONE_CODE, batch_size=7)) == 1
+  options = ONE_CODE
+  if change == 'options':
+    options = dataclasses.replace(ONE_CODE, num_samples=2)
+  elif change == 'classifier':
+    evaluation.fit_classifiers(run, ONE_CODE)
+  else:
+    run.finish(run.facts | {'train_seconds': 7.0})
+  assert part(options) == 2
 
 
 def test_rows_of_other_tasks_stay(make_run):

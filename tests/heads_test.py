@@ -123,12 +123,13 @@ class TinyCelebA(tfds.core.GeneratorBasedBuilder):
   """
 
   VERSION = tfds.core.Version('1.0.0')
+  absent: dict[str, bool] = {}  # Attributes that no image has.
 
   def _info(self):
     features = {
       'image': tfds.features.Image(shape=(64, 64, 3)),
       'landmarks': {'nose_x': np.int64},
-      'attributes': dict.fromkeys(ATTRIBUTES, np.bool_),
+      'attributes': dict.fromkeys([*ATTRIBUTES, *self.absent], np.bool_),
     }
     return tfds.core.DatasetInfo(
       builder=self, features=tfds.features.FeaturesDict(features)
@@ -156,9 +157,18 @@ class TinyCelebA(tfds.core.GeneratorBasedBuilder):
         {
           'image': image,
           'landmarks': {'nose_x': 30 + index % 5},
-          'attributes': dict(zip(ATTRIBUTES, values, strict=True)),
+          'attributes': {
+            **dict(zip(ATTRIBUTES, values, strict=True)),
+            **self.absent,
+          },
         },
       )
+
+
+class TinyBald(TinyCelebA):
+  """The same, where nobody is bald."""
+
+  absent = {'Bald': False}
 
 
 @pytest.fixture(scope='module')
@@ -198,6 +208,14 @@ def test_attributes_of_a_dictionary_are_tasks_that_share_a_trunk(faces):
   assert heads.networks(faces, ATTRIBUTES) == ['shared']
   # One of them alone has its own classifier.
   assert heads.networks(faces, ['Young']) == ['Young']
+
+
+def test_a_constant_attribute_keeps_no_others_from_sharing(tmp_path):
+  TinyBald(data_dir=tmp_path).download_and_prepare()
+  data = datasets.load('tfds:tiny_bald', str(tmp_path), str(tmp_path / 'cache'))
+  assert 'Bald' in data.num_classes
+  assert heads.networks(data, datasets.varied_tasks(data)) == ['shared']
+  assert heads.tasks_of(data, 'shared') == [*ATTRIBUTES]
 
 
 def test_every_attribute_has_its_row(run, faces, monkeypatch):
@@ -241,8 +259,10 @@ def test_critics_need_a_task_with_a_classifier_of_its_own(run):
 def test_all_tasks_may_share_a_trunk(faces):
   labels = {**faces.train.labels, 'person': faces.train.labels['Young']}
   train = dataclasses.replace(faces.train, labels=labels)
+  labels = {**faces.test.labels, 'person': faces.test.labels['Young']}
+  test = dataclasses.replace(faces.test, labels=labels)
   classes = {**faces.num_classes, 'person': 2}
-  more = dataclasses.replace(faces, train=train, num_classes=classes)
+  more = dataclasses.replace(faces, train=train, test=test, num_classes=classes)
   tasks = [*ATTRIBUTES, 'person']
   assert heads.networks(more, tasks) == ['person', 'shared']
   together = heads.one_trunk(more)
@@ -254,6 +274,11 @@ def test_all_tasks_may_share_a_trunk(faces):
   train = dataclasses.replace(train, given=given)
   apart = heads.one_trunk(dataclasses.replace(more, train=train))
   assert heads.networks(apart, tasks) == ['Dark_Top', 'shared']
+  # A task with one class has no classifier.
+  labels = {**more.test.labels, 'person': np.zeros_like(labels['person'])}
+  test = dataclasses.replace(test, labels=labels)
+  constant = heads.one_trunk(dataclasses.replace(more, test=test))
+  assert constant.shared == ATTRIBUTES
 
 
 def test_a_beta_that_is_named_twice_is_one_point(run):

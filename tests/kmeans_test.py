@@ -302,6 +302,18 @@ def test_the_codes_information_is_the_rate():
   np.testing.assert_allclose(errors, theta, rtol=0.05)
 
 
+def test_noise_stays_above_0_where_the_rate_is_large():
+  x = np.random.default_rng(4).standard_normal([200, 2]) * [4.0, 2.0]
+  whitening = pca.Whitening(x, 2)
+  theta = water_filling.level(whitening.variances, 40.0)
+  encoder = water_filling.WaterFilledEncoder(whitening, theta)
+  images = tf.constant(x.reshape([-1, 2, 1, 1]), tf.float32)
+  encoding = encoder.distribution(encoder.parameters(images))
+  noise = encoding.stddev().numpy()[0]
+  # Here gains are 1, so the capacity is that of the noise alone.
+  assert -np.log(noise).sum() == pytest.approx(40.0, rel=1e-5)
+
+
 def test_rows_of_water_filling(tiny, tmp_path):
   config = make('pca_water_filled', pca_rates=(1.0, 8.0), num_samples=2)
   low, high = baselines.run(config, tiny, Run(tmp_path / 'x'))

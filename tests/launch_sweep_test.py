@@ -187,7 +187,7 @@ def test_figures_have_each_family_with_three_seeds_and_end_at_papers_size():
       (run.config.decoder, run.config.marginal)
       for run in trained
       if run.config.dataset == dataset
-      and run.config.beta_range
+      and str(run.config.beta) == paper_figures.LONG_RANGES[run.config.decoder]
       and run.config.encoder == 'conv'
       and run.config.architecture == 'compact'
       and 'kl_annealing_epochs' not in run.flags
@@ -296,6 +296,14 @@ def test_flags_of_the_config_change_the_run_and_its_name():
   assert len(runs) == 12  # Runs that differed only in beta are now the same.
   assert all(run.name.endswith('epochs=2_precision=bfloat16') for run in runs)
   assert selection.handed_on(extra) == ('--steps_per_call=5',)
+
+
+def test_steps_take_the_place_of_epochs_and_epochs_that_of_steps():
+  text = 'decoder=deconvolutional,marginal=maf'
+  [run] = selection.choose('mnist_row', ['--steps=10'], text)
+  assert run.config.steps == 10 and run.config.epochs is None
+  runs = selection.choose('smoke', ['--epochs=2'], '')
+  assert {(run.config.steps, run.config.epochs) for run in runs} == {(None, 2)}
 
 
 def test_a_changed_beta_is_evaluated_at_the_betas_of_its_own_range():

@@ -522,6 +522,8 @@ def test_other_data_sets_are_drawn_when_chosen(tmp_path):
     'the table has no row of binarized_mnist or omniglot, but of static_mnist; '
     'choose with --datasets'
   )
+  with pytest.raises(UserError, match='no row of omnigloot, but of static'):
+    table.choose(rows, ['static_mnist', 'omnigloot'])
 
 
 # Changes to the third line of a table, which is drawn, and the error of each.

@@ -35,6 +35,8 @@ def test_label_preference_is_one_on_the_line_of_random_discarding():
     np.zeros(10), 20.0, 2.3, 80.0
   ) == pytest.approx((4.0, 0.0))
   assert references.label_preference(losses, 0.0, 2.3, 80.0) == (None, None)
+  # Of one class there is nothing to prefer.
+  assert references.label_preference(losses, 1.0, 0.0, 80.0) == (None, None)
 
 
 @pytest.mark.parametrize('correlation', [-0.8, 0.0, 0.8])

@@ -7,6 +7,7 @@ import re
 import pytest
 from commands import call
 
+from vae_info import config as configs
 from vae_info.errors import UserError
 from vae_info.runs import gather, rows as tables, unevaluated
 
@@ -43,6 +44,17 @@ def test_rows_of_an_earlier_training_are_not_in_the_table(tmp_path):
   assert unevaluated(tmp_path) == 1
 
 
+def test_a_training_that_is_to_be_repeated_has_no_rows(tmp_path):
+  put(tmp_path, 'a', row(run='a', step=2))
+  config = configs.to_json(configs.Config())
+  (tmp_path / 'a' / 'config.json').write_text(config)
+  (tmp_path / 'a' / 'finished.json').write_text('{"step": 2}')
+  assert len(gather(tmp_path)) == 1
+  (tmp_path / 'a' / 'finished.json').unlink()
+  with pytest.raises(UserError, match='evaluation.json of the last training'):
+    gather(tmp_path)
+
+
 def test_rows_of_all_runs_are_gathered_and_written(tmp_path):
   put(tmp_path, 'b', row(run='b', rate=1.5, task='digit'))
   put(tmp_path, 'a', row(run='a', task='one'), row(run='a', task='two'))
@@ -76,7 +88,9 @@ def test_nothing_to_gather_is_an_error(tmp_path):
     gather(tmp_path)
 
 
-@pytest.mark.parametrize('text', ['{', '{}', '{"rows": [{"run": "a"}]}'])
+@pytest.mark.parametrize(
+  'text', ['{', '{}', '{"rows": [{"run": "a"}]}', '{"rows": [1]}']
+)
 def test_a_damaged_evaluation_is_named(tmp_path, text):
   put(tmp_path, 'a').write_text(text)
   with pytest.raises(UserError, match='evaluation.json is damaged'):

@@ -235,6 +235,15 @@ def test_a_batch_that_devices_cannot_share_is_refused(tiny):
     run_steps(tiny_config(batch_size=15), tiny, mirrored())
 
 
+def test_a_mistake_leaves_no_directory(tiny, tmp_path):
+  run = Run(tmp_path / 'run')
+  with pytest.raises(UserError, match='multiple of the 2 devices, got 15'):
+    training.train(tiny_config(batch_size=15), tiny, run, mirrored())
+  with pytest.raises(UserError, match='without intensities'):
+    training.train(dynamic_config(), tiny, run)
+  assert not run.path.exists()
+
+
 def test_beta_changes_the_result(tiny):
   rates = [
     run_steps(tiny_config(beta=beta, steps=60), tiny, count=60)[0][-1]

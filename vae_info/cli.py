@@ -42,14 +42,19 @@ def define_run(help_text: str) -> None:
   flags.DEFINE_string('run', None, help_text)
 
 
-def define_data_flags() -> None:
-  """Defines `--data_dir` and `--cache_dir`."""
+def define_data_dir() -> None:
+  """Defines `--data_dir`."""
   flags.DEFINE_string(
     'data_dir',
     None,
     'Folder of prepared data; bundled data sets do not need it. The default is '
     "TensorFlow Datasets' own: TFDS_DATA_DIR, or else ~/tensorflow_datasets.",
   )
+
+
+def define_data_flags() -> None:
+  """Defines `--data_dir` and `--cache_dir`."""
+  define_data_dir()
   flags.DEFINE_string(
     'cache_dir',
     None,
@@ -195,13 +200,13 @@ def one_line_errors(main: Callable[[list[str]], None]):
         _end(Stopped(received[0], saved=False))
       if not isinstance(error, (UserError, OSError)):
         raise
-      print(f'error: {_message(error)}', file=sys.stderr)
+      print(f'error: {message(error)}', file=sys.stderr)
       sys.exit(getattr(error, 'status', 1))
 
   return wrapped
 
 
-def _message(error):
+def message(error):
   """What to tell the user; of a file its name and what is wrong."""
   if isinstance(error, OSError) and error.filename and error.strerror:
     return f'{error.filename}: {error.strerror}'

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from vae_info.errors import UserError
@@ -440,14 +440,23 @@ def from_json(kind: type, text: str) -> Any:
     raise UserError(str(error)) from error
 
 
-def differences(found, wanted) -> list[str]:
-  """Describes each attribute in which two configs of one kind differ."""
-  names = (field.name for field in dataclasses.fields(found))
+def differences(found, wanted: Mapping[str, Any]) -> list[str]:
+  """Describes each attribute of a config that is not as wanted."""
   return [
-    f'{name}: {getattr(found, name)}, not {getattr(wanted, name)}'
-    for name in names
-    if getattr(found, name) != getattr(wanted, name)
+    f'{name}: {getattr(found, name)}, not {value}'
+    for name, value in wanted.items()
+    if getattr(found, name) != value
   ]
+
+
+def instead(given: Mapping[str, Any]) -> dict[str, Any]:
+  """Adds that `steps` take the place of `epochs`, and epochs that of steps.
+
+  Args:
+    given: Attributes that are to replace those of a config.
+  """
+  others = {'steps': 'epochs', 'epochs': 'steps'}
+  return {others[name]: None for name in others if name in given} | {**given}
 
 
 def check_binary(what: str, binarization: str) -> None:

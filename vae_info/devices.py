@@ -21,10 +21,12 @@ def get_strategy(name: str, tpu: str = '') -> tf.distribute.Strategy:
     tpu: Name or address of a TPU.
 
   Raises:
-    UserError: No TPU is found.
+    UserError: No TPU is found, or the strategy does not use the one named.
   """
   if name == 'tpu' or (name == 'auto' and tpu):
     return _tpu_strategy(tpu)
+  if tpu:
+    raise UserError(f'--tpu={tpu} is not for --strategy={name}; leave one out')
   gpus = len(tf.config.list_logical_devices('GPU'))
   if name == 'mirrored' or (name == 'auto' and gpus > 1):
     kind = 'GPU' if gpus else 'CPU'

@@ -6,6 +6,7 @@
 classifier is given more than the code are left out, with a note.
 """
 
+import io
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from absl import app, flags
 from vae_info import cli
 from vae_info.errors import UserError
 from vae_info.runs import Run
-from vae_info.runs.paths import open_output, open_path
+from vae_info.runs.paths import open_output, open_path, write_atomically
 
 FLAGS = flags.FLAGS
 
@@ -51,8 +52,9 @@ def main(argv):
       run, FLAGS.split, FLAGS.beta, FLAGS.data_dir, FLAGS.cache_dir
     )
   }
-  with output.open('wb') as file:
-    np.savez_compressed(file, **found)
+  file = io.BytesIO()
+  np.savez_compressed(file, **found)
+  write_atomically(output, file.getvalue())
   shape = ' x '.join(map(str, found['means'].shape))
   print(f'wrote {FLAGS.output}: codes of {shape}')
 

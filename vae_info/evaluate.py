@@ -144,8 +144,9 @@ def main(argv):
         details += _details_of(new, run)
     except (UserError, OSError) as error:  # Go on with the other runs.
       where = '' if str(run) in str(error) else f'{run}: '
-      print(f'error: {where}{error}', file=sys.stderr)
-      status = getattr(error, 'status', 1)
+      print(f'error: {where}{cli.message(error)}', file=sys.stderr)
+      if status != 1:  # A mistake counts more than a run that is in use.
+        status = getattr(error, 'status', 1)
   if rows:
     _show(rows, details, sizes, chosen.split)
   if status:

@@ -151,6 +151,15 @@ class Execution:
   checkpoint_minutes: float = 1.0
   shards: int = 1
 
+  def check(self, batch_size: int) -> None:
+    """Raises `UserError` if a batch cannot be split evenly over devices."""
+    replicas = self.strategy.num_replicas_in_sync
+    if batch_size % replicas:
+      raise UserError(
+        f'batch_size must be a multiple of the {replicas} devices, '
+        f'got {batch_size}'
+      )
+
   def shards_of(self, batch_size: int, betas: int | None = None) -> int:
     """How many equal shares a replica's part of a batch is cut into.
 
@@ -305,13 +314,8 @@ def many_steps(
   Raises:
     UserError: The batch cannot be split evenly.
   """
+  execution.check(batch_size)
   strategy = execution.strategy
-  replicas = strategy.num_replicas_in_sync
-  if batch_size % replicas:
-    raise UserError(
-      f'batch_size must be a multiple of the {replicas} devices, '
-      f'got {batch_size}'
-    )
   if execution.jit_compile:
     step = tf.function(step, jit_compile=True, autograph=False)
 

@@ -80,14 +80,14 @@ def label_preference(
     input_entropy: H(X), nats, taken as exact.
 
   Returns:
-    P and its standard error, or (None, None) if R is not above 0. The error is
-    by the delta method: image i moves P by dP/dC (C_i - C) + dP/dR (R_i - R).
-    So it accounts for the covariance of C and R.
+    P and its standard error, or (None, None) unless R and H(Y) are above 0. The
+    error is by the delta method: image i moves P by dP/dC (C_i - C) +
+    dP/dR (R_i - R). So it accounts for the covariance of C and R.
   """
   losses = np.asarray(label_distortions, np.float64)
   rates = np.broadcast_to(np.asarray(rates, np.float64), losses.shape)
   loss, rate = losses.mean(), rates.mean()
-  if not rate > 0.0:
+  if not (rate > 0.0 and label_entropy > 0.0):
     return None, None
   scale = input_entropy / (label_entropy * rate)
   value = scale * (label_entropy - loss)

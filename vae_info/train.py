@@ -13,7 +13,7 @@ from typing import Any
 
 from absl import app, flags
 
-from vae_info import cli
+from vae_info import cli, config as configs
 from vae_info.config import BetaRange, Config
 from vae_info.runs import Run
 from vae_info.runs.paths import open_path
@@ -106,10 +106,9 @@ def config_from_flags(values: flags.FlagValues) -> tuple[Config, Run]:
   if not run.exists:
     return Config(**given), run
   stored = run.config
-  for one, other in (('steps', 'epochs'), ('epochs', 'steps')):
-    if one in given:  # It takes the place of the other.
-      given.setdefault(other, None)
-  run.check(dataclasses.replace(stored, **given))
+  if 'beta' in given:
+    given['beta'] = configs.parse_beta(given['beta'])
+  run.check_fields(stored, configs.instead(given))
   return stored, run
 
 

@@ -64,9 +64,11 @@ def train(
   execution = execution or Execution()
   schedule = Schedule.of(config, len(dataset.train.images))
   _check_annealing(config, schedule)
-  with execution.strategy.scope():  # Mistakes in networks leave no directory.
+  with execution.strategy.scope():
     model = models.build(config, dataset.train.images)
-  run.open(config)
+  _check_batch(config, model, execution)
+  _pixels(config, dataset)
+  run.open(config)  # Only now, so that the mistakes above leave no directory.
   with run.lock(), Signals() as signals:
     if run.finished:
       return  # Another process finished it just before it was locked here.
@@ -94,10 +96,28 @@ def _check_annealing(config: Config, schedule: Schedule) -> None:
   The config itself checks this where it has epochs.
   """
   steps = _annealing_steps(config, schedule)
-  if steps > schedule.total:
+  if steps >= schedule.total + 1:  # A part of a step does not matter.
     raise UserError(
       f'kl_annealing_epochs are {steps:g} steps, but there are only '
       f'{schedule.total}: beta would not reach its value'
+    )
+
+
+def _check_batch(
+  config: Config, model: models.Model, execution: Execution
+) -> None:
+  """Raises `UserError` if devices and betas cannot share a batch evenly."""
+  execution.check(config.batch_size)
+  replicas = execution.strategy.num_replicas_in_sync
+  betas = model.betas_in_a_batch
+  if (
+    config.beta_range
+    and betas
+    and (config.batch_size % betas or (replicas % betas and betas % replicas))
+  ):
+    raise UserError(
+      f'{config.marginal} allows {betas} betas in a step, which {replicas} '
+      f'devices and a batch_size of {config.batch_size} cannot share evenly'
     )
 
 
@@ -317,17 +337,7 @@ def make_steps(
   Raises:
     UserError: The batch cannot be split evenly over devices and betas.
   """
-  replicas = execution.strategy.num_replicas_in_sync
-  betas = model.betas_in_a_batch
-  if (
-    config.beta_range
-    and betas
-    and (config.batch_size % betas or (replicas % betas and betas % replicas))
-  ):
-    raise UserError(
-      f'{config.marginal} allows {betas} betas in a step, which {replicas} '
-      f'devices and a batch_size of {config.batch_size} cannot share evenly'
-    )
+  _check_batch(config, model, execution)
   step = make_replica_step(
     config, model, optimizer, images, execution, multiplier
   )

@@ -11,6 +11,7 @@ alone. After one that cannot be, the others follow, and the status is 1.
     supervised_simple           the classifier on the pixels themselves
     pca                         classifiers on noisy principal components; a row
                                 for each number of components and each noise
+    pca_water_filled            the same, where noise depends on the component
     kmeans, kmeans_deskewed     clusters of images
     clusters                    clusters of the codes of a finished training,
                                 --codes_of=NAME; not among "all"

@@ -25,9 +25,7 @@ def label_losses(
   split = getattr(job.dataset, name)
   labels = job.labels(split)
   inputs = np.concatenate([known, *job.given(split)], axis=-1)
-  log_probs = least.log_probs(classifier, inputs)
-  losses = -log_probs[np.arange(len(labels)), labels].astype(np.float64)
-  return losses, (log_probs.argmax(axis=1) == labels).astype(np.float64)
+  return least.losses_and_hits(least.log_probs(classifier, inputs), labels)
 
 
 def measured(

@@ -67,10 +67,12 @@ class WaterFilledEncoder(tf.Module):
     gains = 1.0 - theta / whitening.variances
     self.size = int(np.sum(gains > 0.0))
     self.noise = float(np.sqrt(theta))
-    gains = gains[: self.size].astype(np.float32)
+    gains = gains[: self.size]
+    # Where theta is small, 1 - gains would be 0 in float32.
+    noise = np.sqrt(gains * theta / whitening.variances[: self.size])
     self._whitening = whitening
-    self._gains = gains
-    self._noise = np.sqrt(gains * (1.0 - gains))
+    self._gains = gains.astype(np.float32)
+    self._noise = noise.astype(np.float32)
 
   def parameters(self, images: tf.Tensor) -> tf.Tensor:
     """Returns the means of codes: `[B, H, W, 1] -> [B, k]`."""

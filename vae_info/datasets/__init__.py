@@ -127,21 +127,21 @@ def chosen_tasks(task: str | None, dataset: Dataset) -> list[str]:
     tasks = [task]
   else:
     raise UserError(_unknown_task(task, dataset))
-  constant = {name: _constant(name, dataset) for name in tasks}
-  kept = [name for name in tasks if not constant[name]]
+  texts = {name: constant(name, dataset) for name in tasks}
+  kept = [name for name in tasks if not texts[name]]
   if not kept:
-    raise UserError(f'{constant[tasks[0]]}; name another task with --task')
-  for text in filter(None, constant.values()):
+    raise UserError(f'{texts[tasks[0]]}; name another task with --task')
+  for text in filter(None, texts.values()):
     print(f'note: {text}; it is left out', file=sys.stderr, flush=True)
   return kept
 
 
 def varied_tasks(dataset: Dataset) -> list[str]:
   """All tasks with more than one class, which `ALL` stands for."""
-  return [name for name in dataset.num_classes if not _constant(name, dataset)]
+  return [name for name in dataset.num_classes if not constant(name, dataset)]
 
 
-def _constant(task: str, dataset: Dataset) -> str | None:
+def constant(task: str, dataset: Dataset) -> str | None:
   """Says that a task has one class in a split; None if it has more."""
   for split in ('train', 'test'):
     labels = getattr(dataset, split).labels[task]
@@ -285,7 +285,7 @@ def _load_intensities(name, data_dir, cache_dir, binarization):
     )
     for split, (intensities, labels) in splits.items()
   }
-  return Dataset(
+  dataset = Dataset(
     name=name,
     num_classes=num_classes,
     entropy_estimate=entropy,
@@ -293,9 +293,12 @@ def _load_intensities(name, data_dir, cache_dir, binarization):
     train_intensities=(
       splits['train'][0] if binarization == 'dynamic' else None
     ),
-    shared=shared,
     levels=levels(binarization),
     **parts,
+  )
+  varied = varied_tasks(dataset)  # The others have no classifier.
+  return dataclasses.replace(
+    dataset, shared=[task for task in shared if task in varied]
   )
 
 

@@ -21,12 +21,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
   """Defines every flag of this command."""
-  flags.DEFINE_string(
-    'data_dir',
-    None,
-    'Folder with TensorFlow Datasets\' "mnist", which is downloaded if absent. '
-    "The default is TensorFlow Datasets' own (~/tensorflow_datasets).",
-  )
+  cli.define_data_dir()
   flags.DEFINE_string(
     'output',
     str(static_mnist.PATH),

@@ -58,7 +58,7 @@ def define_flags() -> None:
     str(digit_attributes.PATH),
     'File to write. The default is the one inside the package.',
   )
-  cli.define_data_flags()
+  cli.define_data_dir()
 
 
 def measure(image: np.ndarray) -> dict[str, float]:

@@ -69,12 +69,10 @@ def download(path: pathlib.Path) -> None:
     UserError: The file cannot be downloaded or written.
   """
   try:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-      urllib.request.urlopen(URL, timeout=30) as source,
-      cache.written_whole(path) as target,
-    ):
-      shutil.copyfileobj(source, target)
+    with urllib.request.urlopen(URL, timeout=30) as source:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      with cache.written_whole(path) as target:
+        shutil.copyfileobj(source, target)
   except OSError as error:
     what = f'{path} ({URL})'
     raise UserError(

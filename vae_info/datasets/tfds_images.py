@@ -325,6 +325,8 @@ def _take_from_train(splits, seed):
   count = len(splits['train'][0]) // 5
   if 'test' in splits:
     count = min(count, len(splits['test'][0]))
+  if not count:
+    raise UserError('train has too few images to take a split from it')
   # As `omniglot.hold_out` does it, but in place.
   images, labels = splits['train']
   order = omniglot.shuffled(len(images), seed)

@@ -9,7 +9,9 @@ An `.npz` file has these arrays, of N images in any order:
 
 With `codes` alone no density is known. There are C and the least C, but no R
 and no bound on I(X;Z). Numbers are at most 1e15 in size. Scales are at least
-1e-15, and at least 1e-15 of the range of the means.
+1e-15, at least 1e-15 of the range of the means, and 1e-6 of each mean's size.
+A split has two images or more. Training and test images have two classes or
+more, and there are as many training images as classes.
 """
 
 import dataclasses
@@ -355,7 +357,8 @@ def of_run(
 
   With a flow, `means` and `scales` are those before it, and `codes` after it.
   A file has no place for what a classifier is given beside the code. So labels
-  of such a task are left out, and a line on stderr says so.
+  of such a task are left out, and those of a task with one class. A line on
+  stderr says so.
 
   Args:
     run: A finished run.
@@ -377,31 +380,37 @@ def of_run(
     )
   [point] = curve.load(run, None if beta is None else [beta])
   data = datasets.load(config.dataset, data_dir, cache_dir, config.binarization)
-  for task in data.num_classes:
-    if data.train.given.get(task):
-      print(_left_out(task), file=sys.stderr, flush=True)
+  whys = {task: _left_out(task, data) for task in data.num_classes}
+  for why in filter(None, whys.values()):
+    print(f'note: {why}', file=sys.stderr, flush=True)
+  tasks = [task for task, why in whys.items() if why is None]
   parts: dict[str, list[np.ndarray]] = {}
   for number, name in enumerate(SPLITS):
     if split not in ('all', name):
       continue
     content = _of_split(point.model, config, getattr(data, name), name)
+    labels = getattr(data, name).labels
+    content |= {f'labels_{task}': labels[task] for task in tasks}
     content['split'] = np.full(len(content['codes']), number, np.int32)
     for key, values in content.items():
       parts.setdefault(key, []).append(values)
   return {key: np.concatenate(values) for key, values in parts.items()}
 
 
-def _left_out(task):
-  """Says that a task has no labels in a file, and why."""
-  return (
-    f'note: labels of {task} are left out: its classifier is given more than '
-    'the code, which a file of codes cannot hold; python -m vae_info.evaluate '
-    f'--task={task} has its C'
-  )
+def _left_out(task, data):
+  """Says why a file has no labels of a task; None if it has them."""
+  if data.train.given.get(task):
+    return (
+      f'labels of {task} are left out: its classifier is given more than the '
+      'code, which a file of codes cannot hold; python -m vae_info.evaluate '
+      f'--task={task} has its C'
+    )
+  constant = datasets.constant(task, data)
+  return constant and f'{constant}; its labels are left out'
 
 
 def _of_split(model, config, split, name):
-  """The arrays of one split, without the number of the split."""
+  """The codes of one split, as arrays."""
   found = sandwich.encode(
     model,
     estimates.encode(model, split.images),
@@ -417,11 +426,6 @@ def _of_split(model, config, split, name):
     'means': found.gaussians.means,
     'scales': found.gaussians.scales,
     'codes': found.codes,
-    **{
-      f'labels_{task}': labels
-      for task, labels in split.labels.items()
-      if not split.given.get(task)
-    },
   }
 
 
@@ -533,8 +537,7 @@ def _row(checked, task, found, settings):
   codes, labels = labelled.test
   smallest = sandwich.least_of(labelled, Fitted(classifier, settings), found)
   log_probs = least.log_probs(classifier, codes)
-  own = log_probs[np.arange(len(labels)), labels].astype(np.float64)
-  hits = (log_probs.argmax(axis=1) == labels).astype(np.float64)
+  losses, hits = least.losses_and_hits(log_probs, labels)
   rate = {}
   if found:
     against = Bound('', found.uppers[0].values)
@@ -543,6 +546,6 @@ def _row(checked, task, found, settings):
     'task': task,
     'label_entropy': datasets.label_entropy(labels),
     **rate,
-    **estimates.columns(label_distortion=-own, label_accuracy=hits),
+    **estimates.columns(label_distortion=losses, label_accuracy=hits),
     **sandwich.columns(labels, smallest, found, None),
   }

@@ -2,8 +2,8 @@
 
 The images are the first n of one shuffle, so a larger budget has all images of
 a smaller one. They are repeated, with new codes each time, until an epoch has
-at least `ROUND` codes. The learning rate is ten times the paper's: a fit has at
-most 12,500 steps, and one to all labels of MNIST has 156,200.
+at least `ROUND` codes. The learning rate is ten times the paper's, since a fit
+has a tenth of the steps: 4,290 at most, and 53,675 with all labels of MNIST.
 
 Few labels are soon learned by heart. So validation images choose the epoch, the
 temperature, and a share of the frequencies of the n labels. These validation

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from vae_info import objectives
+from vae_info import datasets, objectives
 from vae_info.datasets import Dataset
 from vae_info.evaluation.classifiers import Losses, Mlp, cross_entropy
 from vae_info.evaluation.estimates import Codes
@@ -71,10 +71,13 @@ class Head:
 def one_trunk(dataset: Dataset) -> Dataset:
   """The same data, where all tasks share one trunk.
 
-  A task whose classifier is given more than the code keeps its own.
+  A task whose classifier is given more than the code keeps its own. One with a
+  single class has none.
   """
   tasks = [
-    task for task in dataset.num_classes if not dataset.train.given.get(task)
+    task
+    for task in datasets.varied_tasks(dataset)
+    if not dataset.train.given.get(task)
   ]
   return dataclasses.replace(dataset, shared=tuple(tasks))
 

@@ -168,6 +168,22 @@ def log_probs(classifier, codes: np.ndarray, size: int = 2_000) -> np.ndarray:
   return np.concatenate(parts)
 
 
+def losses_and_hits(
+  log_probs: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """C of each image in nats, and whether its label is predicted.
+
+  Args:
+    log_probs: ln c(y|z), `[N, classes]`.
+    labels: int `[N]`.
+
+  Returns:
+    float64 `[N]` each.
+  """
+  losses = -log_probs[np.arange(len(labels)), labels].astype(np.float64)
+  return losses, (log_probs.argmax(axis=1) == labels).astype(np.float64)
+
+
 def of_network(classifier, labelled: Labelled) -> Pair:
   """A fitted network as a component."""
   return (

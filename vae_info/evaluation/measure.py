@@ -20,6 +20,7 @@ from vae_info.evaluation import (
   pixels,
   sandwich,
   stored,
+  unfinished,
 )
 from vae_info.evaluation.options import Options
 from vae_info.runs import Run, rows as tables, summaries
@@ -41,32 +42,52 @@ def measure(run: Run, options: Options) -> list[dict]:
   fitted = store.load_or_fit_all(tasks, options.classifier)
   split = getattr(store.dataset, options.split)
   facts = known_columns(run, store.dataset, options)
+  codes = _codes(store, split, options)
+  of_test = options.split == 'test'
+
+  def at(beta):
+    classifiers = {task: fitted[task][beta] for task in tasks}
+    columns = facts | {'beta': beta} | known.get(str(beta), {})
+    rows = rows_of_codes(codes[beta], split, classifiers, columns)
+    more = (rows, store, codes[beta], classifiers, options)
+    return {'rows': rows, 'details': add_more(*more) if of_test else []}
+
+  kept = unfinished.Parts(run, options).kept_or_made if of_test else _made
+  known = kept('pixels', lambda: known_pixels(store, codes, options))
+  found = [
+    kept(str(beta), functools.partial(at, beta))
+    for beta in tqdm.tqdm(
+      codes, 'measuring', unit=' betas', disable=None, leave=False
+    )
+  ]
+  rows = [row for part in found for row in part['rows']]
+  if of_test:
+    details = [detail for part in found for detail in part['details']]
+    write(run, rows, details, options, datasets.varied_tasks(store.dataset))
+    unfinished.remove(run)
+  return rows
+
+
+def _codes(store, split, options) -> dict[float, estimates.Codes]:
+  """The codes of a split's images by beta."""
   # At all betas together, since their encoders share some layers.
   parameters = curve.encode(store.points, split.images)
-  codes = {
+  return {
     point.beta: estimates.Codes(
       point.model,
       parameters[point.beta],
       options.num_samples,
       options.batch_size,
-      run.config.seed,
+      store.run.config.seed,
     )
     for point in store.points
   }
-  known = known_pixels(store, codes, options)
-  rows, details = [], []
-  for beta, here in tqdm.tqdm(
-    codes.items(), 'measuring', unit=' betas', disable=None, leave=False
-  ):
-    classifiers = {task: fitted[task][beta] for task in tasks}
-    of_beta = {'beta': beta} | (known[beta].columns if known else {})
-    new = rows_of_codes(here, split, classifiers, facts | of_beta)
-    if options.split == 'test':
-      details += add_more(new, store, here, classifiers, options)
-    rows += new
-  if options.split == 'test':
-    write(run, rows, details, options, datasets.varied_tasks(store.dataset))
-  return rows
+
+
+def _made(name, make):
+  """The value of `make`, where no part is kept."""
+  del name
+  return make()
 
 
 def check_critics(dataset: Dataset, tasks: Sequence[str]) -> None:
@@ -87,6 +108,7 @@ def fit_classifiers(run: Run, options: Options) -> list[Path]:
   """
   store, tasks = open_store(run, options)
   names = heads.networks(store.dataset, tasks)
+  unfinished.remove(run)  # It is of the classifiers before.
   for name in names:
     store.fit(name, store.points)
   return [run.classifiers / name for name in names]
@@ -124,7 +146,7 @@ def known_columns(run: Run, dataset: Dataset, options: Options) -> dict:
 
 def known_pixels(
   store: stored.Store, codes: Mapping[float, estimates.Codes], options: Options
-) -> dict[float, pixels.Known]:
+) -> dict[str, dict[str, float]]:
   """What the codes of test images know of pixels, if the options ask for it.
 
   The maps are written into the run directory.
@@ -133,6 +155,9 @@ def known_pixels(
     store: Has the points and the encoder's parameters of training images.
     codes: The codes of the test images by beta.
     options: What to evaluate.
+
+  Returns:
+    The columns of each beta, whose name is its text.
   """
   if not options.refit_decoder or options.split != 'test':
     return {}
@@ -140,7 +165,7 @@ def known_pixels(
     store.points, store.parameters, codes, store.dataset
   )
   pixels.save(store.run, known)
-  return known
+  return {str(beta): one.columns for beta, one in known.items()}
 
 
 def rows_of_codes(

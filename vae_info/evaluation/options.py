@@ -180,8 +180,8 @@ class Options:
 
     They must be of the classifier and the H(X) that are named, and have what a
     refitted decoder knows, the label budgets and the critics, if these are
-    asked for. The number of codes does not matter, and betas do for a
-    multi-beta model alone. A run never has the rows of an evaluation on
+    asked for. The number of codes and one trunk do not matter, and betas do
+    for a multi-beta model alone. A run never has the rows of an evaluation on
     validation images.
     """
     rows = run.rows
@@ -198,13 +198,12 @@ class Options:
       if not present.issuperset(itertools.product(wanted, self.betas)):
         return False
       rows = [row for row in rows if row['beta'] in self.betas]
+    rows = [row for row in rows if row['task'] in wanted]
     if self.critics:
       measured = {d['beta'] for d in run.details if 'critics' in d}
       if not measured.issuperset(row['beta'] for row in rows):
         return False
-    return wanted <= tasks and all(
-      self._content_with(row) for row in rows if row['task'] in wanted
-    )
+    return wanted <= tasks and all(map(self._content_with, rows))
 
   def _content_with(self, row: Mapping[str, Any]) -> bool:
     """Whether a row of a task that is wanted has all that is asked for."""

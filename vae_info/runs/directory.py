@@ -23,7 +23,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 CONFIG = 'config.json'
 FINISHED = 'finished.json'
 PROGRESS = 'progress.json'
+UNFINISHED = 'evaluation.unfinished.json'
 LAUNCH = 'launch'
 _BEFORE_CONFIG = (locks.LOCK, LAUNCH)  # These may precede the config.
 
@@ -91,7 +92,18 @@ class Run:
 
   def check(self, config) -> None:
     """Raises `UserError` unless the run has this config."""
-    differences = configs.differences(self.read_config(type(config)), config)
+    stored = self.read_config(type(config))
+    names = (field.name for field in dataclasses.fields(config))
+    self.check_fields(stored, {name: getattr(config, name) for name in names})
+
+  def check_fields(self, stored, wanted: Mapping[str, Any]) -> None:
+    """Raises `UserError` unless the config has these attributes.
+
+    Args:
+      stored: The run's config, by `read_config`.
+      wanted: Names and values of attributes.
+    """
+    differences = configs.differences(stored, wanted)
     if differences:
       raise UserError(
         f'{self} holds a run with another config ({"; ".join(differences)}); '
@@ -260,6 +272,11 @@ class Run:
     return self.path / 'pixels.npz'
 
   @property
+  def unfinished(self) -> Path:
+    """The file of `evaluation.unfinished`; it need not exist."""
+    return self.path / UNFINISHED
+
+  @property
   def rows(self) -> list[dict]:
     """The run's rows of the table of results.
 
@@ -281,6 +298,8 @@ class Run:
     if not evaluation.is_file():
       return []
     found = rows.read(evaluation)
+    if self.kind == 'training' and not self.finished:
+      return []  # It is trained again.
     trained = read_json(self.path / FINISHED)
     names = trained.keys() & {'step', 'train_seconds'}
     same = all(row[name] == trained[name] for row in found for name in names)
@@ -359,15 +378,18 @@ def gather(runs_dir: Path) -> list[dict]:
   """Reads all rows under a folder, sorted by the runs' names.
 
   Raises:
-    UserError: The folder has no evaluation, or one is damaged.
+    UserError: The folder has no evaluation of a last training, or one is
+      damaged.
   """
   paths = sorted(runs_dir.glob(f'*/{rows.EVALUATION}'))
-  if not paths:
+  found = [row for path in paths for row in Run(path.parent).read_rows()]
+  if not found:
+    old = ' of the last training' if paths else ''
     raise UserError(
-      f'no {rows.EVALUATION} in the folders of {runs_dir}; first '
+      f'no {rows.EVALUATION}{old} in the folders of {runs_dir}; first '
       f'python -m vae_info.evaluate --runs_dir={runs_dir}'
     )
-  return [row for path in paths for row in Run(path.parent).read_rows()]
+  return found
 
 
 def read_json(path: Path) -> dict:

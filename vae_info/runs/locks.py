@@ -105,25 +105,34 @@ def _claim(run):
   folder.mkdir(parents=True, exist_ok=True)
   holder = f'{socket.gethostname()}-{os.getpid()}'
   mine = folder / f'{holder}-{uuid.uuid4().hex[:8]}'
-  for last in (False, False, True):
-    _renew(mine)
-    others = [claim for claim in _living(run) if claim.name != mine.name]
-    if not others:
-      break
+  try:
+    for last in (False, False, True):
+      _renew(mine)
+      others = [claim for claim in _living(run) if claim.name != mine.name]
+      if not others:
+        break
+      mine.unlink(missing_ok=True)
+      if last:
+        raise InUse(f'{run} is in use by another process ({others[0].name})')
+      # A random wait, so that two newcomers do not collide again.
+      time.sleep(random.uniform(0.1, 1.0))
+    with _kept(mine):
+      yield
+  finally:
     mine.unlink(missing_ok=True)
-    if last:
-      raise InUse(f'{run} is in use by another process ({others[0].name})')
-    # A random wait, so that two newcomers do not collide again.
-    time.sleep(random.uniform(0.1, 1.0))
+
+
+@contextlib.contextmanager
+def _kept(claim):
+  """Renews a claim in a thread."""
   ended = threading.Event()
-  renewing = threading.Thread(target=_keep, args=(mine, ended), daemon=True)
+  renewing = threading.Thread(target=_keep, args=(claim, ended), daemon=True)
   renewing.start()
   try:
     yield
   finally:
     ended.set()
     renewing.join()
-    mine.unlink(missing_ok=True)
 
 
 def _renew(claim):

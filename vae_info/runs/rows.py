@@ -116,7 +116,7 @@ def read(path: Path) -> list[dict]:
       unknown = set(row) - set(COLUMNS)
       if unknown:
         raise KeyError(f'{sorted(unknown)[0]} is of another version')
-  except (ValueError, KeyError, TypeError) as error:
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise UserError(
       f'{path} is damaged ({error}); make it again with '
       f'python -m vae_info.evaluate --run={path.parent}, or for a baseline '
