@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import time
 import types
 
 import numpy as np
@@ -112,20 +113,32 @@ def test_pictures_come_after_each_fifth(
   assert sorted(set(steps(tmp_path / 'summaries'))) == pictured
 
 
-def test_pictures_that_take_long_are_left_out(tmp_path, monkeypatch):
-  monkeypatch.setattr(summaries, 'PICTURES_SHARE', 0.0)
-  write_pictures(tmp_path, 0, [50, 70, 150, 300])
-  assert set(steps(tmp_path / 'summaries')) == {70}
+def test_pictures_that_would_take_long_are_left_out(tmp_path, monkeypatch):
+  monkeypatch.setattr(summaries, 'PICTURES_SHARE', 0.1)
+  drawn = []
+
+  def slow(probs):
+    drawn.append(len(probs))
+    time.sleep(0.01 * len(probs))
+    return probs
+
+  write_pictures(tmp_path, 0, [50, 70, 150, 300], slow)
+  assert steps(tmp_path / 'summaries') == []
+  assert set(drawn) == {1}  # One image told that all would take too long.
 
 
-def write_pictures(folder, started, flushes):
+def write_pictures(folder, started, flushes, change=lambda probs: probs):
+  def decoder(codes):
+    shape = [codes.shape[0], 2, 2, 1]
+    probs = tf.numpy_function(change, [tf.fill(shape, 0.5)], tf.float32)
+    probs = tf.ensure_shape(probs, shape)
+    return tfd.Independent(tfd.Bernoulli(probs=probs), 3)
+
   writer = summaries.Writer(Run(folder), started, total=300)
   writer.picture(
     types.SimpleNamespace(
       encoder=lambda images: tfd.Deterministic(tf.zeros([images.shape[0], 1])),
-      decoder=lambda codes: tfd.Independent(
-        tfd.Bernoulli(probs=0.5 + tf.zeros([codes.shape[0], 2, 2, 1])), 3
-      ),
+      decoder=decoder,
       marginal=lambda: tfd.Deterministic(tf.zeros([1])),
     ),
     np.zeros([64, 2, 2, 1], np.uint8),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +12,7 @@ from vae_info import randomness
 from vae_info.runs.directory import Run
 
 PICTURES = 5  # Sets of pictures in one training, at most.
-# Pictures may take this share of the time. Then later ones are left out.
+# Pictures may take this share of a training's time. Others are left out.
 PICTURES_SHARE = 0.1
 SIDE = 8  # Images in a row and in a column.
 EVALUATION = 'evaluation'  # A folder in that of the training's summaries.
@@ -41,10 +42,11 @@ class Writer:
     except tf.errors.OpError as error:
       logging.warning('no summaries are written: %s', error.message)
     self._pending = []
-    self._total = total
+    self._first, self._total = step, total
     self._pictured = None
-    self._draw = None
-    self._started, self._drawing = time.monotonic(), 0.0  # Seconds.
+    self._draw: Any = None
+    self._sets, self._drawing = 0, 0.0  # Seconds that all sets took.
+    self._started = time.monotonic()
 
   def picture(
     self, model, images: np.ndarray, seed: int, levels: int = 2
@@ -57,9 +59,9 @@ class Writer:
       seed: Seed of the draws.
       levels: The number of values of a pixel.
     """
-    shown = tf.constant(images[: SIDE * SIDE], tf.float32)
+    self._shown = tf.constant(images[: SIDE * SIDE], tf.float32)
     self._draw = tf.function(
-      lambda step: {
+      lambda step, shown: {
         name: values / (levels - 1)
         for name, values in _pictures(
           model, shown, randomness.stateless_seed(seed, 'pictures', step)
@@ -76,8 +78,8 @@ class Writer:
     """Writes what was added, and pictures after each fifth of the training.
 
     There are none at the first flush: a training that has no other is too short
-    for them. There are none either while earlier ones took over a tenth of the
-    time. The paper's autoregressive decoder takes minutes for one set.
+    for them. There are none either if they would take over a tenth of the time.
+    On a CPU the paper's autoregressive decoder takes half an hour for one set.
 
     A failed write is only a warning: the training matters more.
     """
@@ -93,23 +95,38 @@ class Writer:
           tf.summary.scalar(name, value, step=at)
       # Clear them before the pictures, which may fail: none is written twice.
       self._pending = []
-      now = time.monotonic()
       fifth, before = step * PICTURES // self._total, self._pictured
       self._pictured = fifth
       due = before is not None and fifth > before
-      fast = self._drawing <= PICTURES_SHARE * (now - self._started)
-      if self._draw and due and fast:
-        for name, picture in self._draw(tf.constant(step)).items():
+      if self._draw and due and self._affordable(step):
+        started = time.monotonic()
+        drawn = self._draw(tf.constant(step), self._shown)
+        for name, picture in drawn.items():
           tf.summary.image(name, picture, step=step)
-        self._drawing += time.monotonic() - now
+        self._sets += 1
+        self._drawing += time.monotonic() - started
     self._writer.flush()
+
+  def _affordable(self, step):
+    """Whether a set more keeps all pictures to their share of the time."""
+    passed = time.monotonic() - self._started
+    whole = passed / (step - self._first) * self._total
+    if self._sets:
+      seconds = self._drawing / self._sets
+    else:  # At most as many times those of one image.
+      one = tf.constant(step), self._shown[:1]
+      self._draw.get_concrete_function(*one)  # Traces, which is not timed.
+      started = time.monotonic()
+      self._draw(*one)
+      seconds = len(self._shown) * (time.monotonic() - started)
+    return self._drawing + seconds <= PICTURES_SHARE * whole
 
 
 def _pictures(model, images, seed):
   """Returns pictures by name: images, reconstructions and samples."""
   seeds = tf.random.split(seed, 4)
   codes = model.encoder(images).sample(seed=seeds[0])
-  new = model.marginal().sample(len(images), seed=seeds[1])
+  new = model.marginal().sample(images.shape[0], seed=seeds[1])
   return {
     'test_images': _grid(images),
     'reconstructions': _grid(picture(model.decoder(codes), seeds[2])),
