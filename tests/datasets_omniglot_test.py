@@ -56,6 +56,16 @@ def test_images_are_upright_and_characters_numbered_in_order(tmp_path):
   assert labels['character'].tolist() == [6, 2]
 
 
+def test_without_a_network_no_folder_is_left(tmp_path, monkeypatch):
+  def refuse(*args, **kwargs):
+    raise OSError('no network')
+
+  monkeypatch.setattr(omniglot.urllib.request, 'urlopen', refuse)
+  with pytest.raises(UserError, match='cannot be downloaded .no network'):
+    omniglot.read(str(tmp_path / 'misspelt'))
+  assert not (tmp_path / 'misspelt').exists()
+
+
 @pytest.mark.parametrize(
   'changes, message',
   [

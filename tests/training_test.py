@@ -235,6 +235,11 @@ def test_a_batch_that_devices_cannot_share_is_refused(tiny):
     run_steps(tiny_config(batch_size=15), tiny, mirrored())
 
 
+def test_a_tpu_is_for_the_strategy_of_tpus_alone():
+  with pytest.raises(UserError, match='--tpu=x is not for --strategy=mirr'):
+    get_strategy('mirrored', 'x')
+
+
 def test_a_mistake_leaves_no_directory(tiny, tmp_path):
   run = Run(tmp_path / 'run')
   with pytest.raises(UserError, match='multiple of the 2 devices, got 15'):
@@ -299,6 +304,13 @@ def test_steps_are_given_or_follow_from_epochs():
   assert Schedule(64, 10, None, 7, 0, 1.0).total == 7
   with pytest.raises(UserError, match='batch_size 65 is larger than the 64'):
     Schedule(64, 65, None, 7, 0, 1.0)
+
+
+def test_annealing_for_all_of_a_part_of_an_epoch_is_no_mistake(tiny, tmp_path):
+  # 1.4 epochs of 64 images are 5.6 steps of 16, of which 6 are taken.
+  for epochs in (1.4, 0.35, 0.3):
+    config = tiny_config(steps=None, epochs=epochs, kl_annealing_epochs=epochs)
+    training.train(config, tiny, Run(tmp_path / f'{epochs}'))
 
 
 def test_annealing_ends_before_the_last_step(tiny, tmp_path):
