@@ -13,7 +13,14 @@ from commands import call
 from vae_info import datasets
 from vae_info.config import Config
 from vae_info.errors import UserError
-from vae_info.evaluation import Settings, arrays, bounds, critics, least
+from vae_info.evaluation import (
+  Settings,
+  arrays,
+  arrays_file,
+  bounds,
+  critics,
+  least,
+)
 from vae_info.evaluation.pairwise import Kernel
 from vae_info.networks import model as models
 from vae_info.runs import Run, rows as tables
@@ -63,8 +70,8 @@ def test_a_known_channel_is_enclosed():
 def test_the_first_images_of_a_split_have_all_classes_even_of_sorted_arrays():
   given = make()
   order = np.argsort(given['labels'], kind='stable')
-  checked = arrays.check({name: given[name][order] for name in given})
-  for number, name in enumerate(arrays.SPLITS):
+  checked = arrays_file.check({name: given[name][order] for name in given})
+  for number, name in enumerate(arrays_file.SPLITS):
     part = checked.part(name)
     np.testing.assert_array_equal(
       np.sort(part), np.flatnonzero(checked.split == number)
@@ -174,7 +181,7 @@ def test_small_units_are_not_degenerate():
 def test_each_dimension_has_a_unit_of_its_own():
   given, units = make(), np.array([1e3, 1e-3, 1.0])
   some = {name: units * given[name] for name in ('means', 'scales')}
-  assert arrays.check(given | some).codes.shape == (1_200, 3)
+  assert arrays_file.check(given | some).codes.shape == (1_200, 3)
 
 
 def test_twins_of_which_training_has_none_get_bounds(monkeypatch):
@@ -217,7 +224,9 @@ def test_codes_in_an_unsuitable_unit_get_a_note(tmp_path):
     (5.0, None),
     (30.0, '30'),
   ):
-    note = arrays.spread_note(arrays.check(given | {'codes': codes * factor}))
+    note = arrays_file.spread_note(
+      arrays_file.check(given | {'codes': codes * factor})
+    )
     if spread is None:
       assert note is None
     else:
@@ -255,10 +264,14 @@ def test_critics_bound_a_known_channel_and_need_its_density(quick_critics):
 
 def test_a_task_of_several_can_be_chosen():
   given = dict.fromkeys(('codes', 'labels', 'labels_style', 'split'), [])
-  assert [*arrays.of_task(given, 'label')] == ['codes', 'labels', 'split']
-  assert [*arrays.of_task(given, 'style')] == ['codes', 'labels_style', 'split']
+  assert [*arrays_file.of_task(given, 'label')] == ['codes', 'labels', 'split']
+  assert [*arrays_file.of_task(given, 'style')] == [
+    'codes',
+    'labels_style',
+    'split',
+  ]
   with pytest.raises(UserError, match='the file has label, style'):
-    arrays.of_task(given, 'size')
+    arrays_file.of_task(given, 'size')
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):
@@ -266,9 +279,9 @@ def test_a_file_that_is_none_is_refused(tmp_path):
   with pytest.raises(
     UserError, match='one.npy is not an .npz .* np.savez writ'
   ):
-    arrays.read(str(tmp_path / 'one.npy'))
+    arrays_file.read(str(tmp_path / 'one.npy'))
   with pytest.raises(UserError, match='does not exist'):
-    arrays.read(str(tmp_path / 'none.npz'))
+    arrays_file.read(str(tmp_path / 'none.npz'))
   np.savez_compressed(tmp_path / 'good.npz', codes=np.arange(1000))
   good = (tmp_path / 'good.npz').read_bytes()
   np.save(tmp_path / 'array.npy', np.zeros(3))
@@ -280,11 +293,11 @@ def test_a_file_that_is_none_is_refused(tmp_path):
   ):
     (tmp_path / 'bad.npz').write_bytes(content)
     with pytest.raises(UserError, match=r'is not an \.npz file') as raised:
-      arrays.read(str(tmp_path / 'bad.npz'))
+      arrays_file.read(str(tmp_path / 'bad.npz'))
     assert 'allow_pickle' not in str(raised.value)
   np.savez(tmp_path / 'bad.npz', labels=np.array(['a', 3], object))
   with pytest.raises(UserError, match='Python objects; convert it with astype'):
-    arrays.read(str(tmp_path / 'bad.npz'))
+    arrays_file.read(str(tmp_path / 'bad.npz'))
 
 
 def test_the_codes_of_a_run_are_beside_their_own_labels(

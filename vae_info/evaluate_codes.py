@@ -64,12 +64,12 @@ def main(argv):
   options.check_budgets(budgets)
   output = open_output(FLAGS.output) if FLAGS.output else None
   cli.import_tensorflow()
-  from vae_info.evaluation import arrays
+  from vae_info.evaluation import arrays, arrays_file
 
-  given = arrays.read(FLAGS.codes)
+  given = arrays_file.read(FLAGS.codes)
   if FLAGS.task:
-    given = arrays.of_task(given, FLAGS.task)
-  note = arrays.spread_note(arrays.check(given, settings.seed))
+    given = arrays_file.of_task(given, FLAGS.task)
+  note = arrays_file.spread_note(arrays_file.check(given, settings.seed))
   if note:
     print(note, flush=True)
   name, learned = pathlib.PurePath(FLAGS.codes).stem, []
