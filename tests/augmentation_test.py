@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from vae_info import augmentation, objectives, training
+from vae_info import augmentation, objectives, steps
 from vae_info.config import Config
 from vae_info.networks import model as models
 from vae_info.networks.encoders import ConvEncoder
@@ -85,16 +85,16 @@ def test_the_decoder_explains_the_image_as_it_is(tiny, monkeypatch):
   monkeypatch.setattr(objectives, 'distortion', explain)
   monkeypatch.setattr(ConvEncoder, 'parameters', see)
   monkeypatch.setattr(
-    training.augmentation, 'affine', lambda images, *_: 1 - images
+    steps.augmentation, 'affine', lambda images, *_: 1 - images
   )
   real = tiny.train.images[:16].astype(np.float32)
   for kind, expected in (('affine', 1 - real), (None, real)):
     config = Config(batch_size=16, augmentation=kind)
     model = models.build(config, tiny.train.images)
-    forward = training._make_forward(
+    forward = steps._make_forward(
       config, model, tf.constant(tiny.train.images), 1
     )
-    forward(tf.constant(0), tf.range(16), 0, training._common(config, model, 1))
+    forward(tf.constant(0), tf.range(16), 0, steps._common(config, model, 1))
     np.testing.assert_array_equal(explained.pop(), real)
     np.testing.assert_array_equal(seen.pop(), expected)
   assert not explained and not seen

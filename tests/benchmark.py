@@ -98,7 +98,7 @@ class Step:
   def __init__(self, **kwargs):
     import tensorflow as tf
 
-    from vae_info import datasets, loop, training
+    from vae_info import datasets, loop, steps
     from vae_info.config import Config
     from vae_info.devices import share_cores
     from vae_info.networks import model as models
@@ -113,7 +113,7 @@ class Step:
       self.model = models.build(self.config, data)
       optimizer = loop.make_optimizer(schedule, self.model.trainable_variables)
       images = tf.Variable(data, trainable=False)
-    self._steps = training.make_steps(
+    self._steps = steps.make_steps(
       self.config, self.model, optimizer, images, execution
     )
     self._indices = tf.constant(schedule.order(0, self.CALLS))

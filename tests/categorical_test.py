@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from commands import FAST_CLASSIFIER, call
 
-from vae_info import loop, objectives, training
+from vae_info import loop, objectives, steps, training
 from vae_info.config import Config
 from vae_info.errors import Stopped, UserError
 from vae_info.loop import Execution, Schedule
@@ -172,8 +172,8 @@ def run_steps(config, data, **execution):
     model = models.build(config, data.train.images)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
     images = tf.Variable(data.train.images, trainable=False)
-  steps = training.make_steps(config, model, optimizer, images, execution)
-  values = steps(tf.constant(0), tf.constant(schedule.order(0, config.steps)))
+  take = steps.make_steps(config, model, optimizer, images, execution)
+  values = take(tf.constant(0), tf.constant(schedule.order(0, config.steps)))
   return values, [v.numpy() for v in model.trainable_variables]
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy import stats
 
-from vae_info import loop, objectives, randomness, training
+from vae_info import loop, objectives, randomness, steps
 from vae_info.config import DECODERS, MARGINALS, Config, families
 from vae_info.errors import UserError
 from vae_info.evaluation import estimates
@@ -377,7 +377,7 @@ def test_a_batch_must_hold_each_beta_equally_often(tiny):
   config = make_config(marginal='vampprior', batch_size=15)
   model = models.build(config, tiny.train.images)
   with pytest.raises(UserError, match='allows 2 betas in a step'):
-    training.make_steps(config, model, None, None, Execution())
+    steps.make_steps(config, model, None, None, Execution())
 
 
 # A linear Gaussian world has a known optimum. The pixels are independent and
@@ -464,7 +464,7 @@ def test_the_curve_of_a_linear_gaussian_model_is_the_known_one():
     model = models.build(config, pixels)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
     images = tf.Variable(pixels, trainable=False)
-  train_steps = training.make_steps(config, model, optimizer, images, execution)
+  train_steps = steps.make_steps(config, model, optimizer, images, execution)
   indices = schedule.order(0, config.steps)
   train_steps(tf.constant(0), tf.constant(indices))
 

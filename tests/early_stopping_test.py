@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from vae_info import training
+from vae_info import steps, training
 from vae_info.config import Config
 from vae_info.errors import Stopped
 from vae_info.loop import Execution
@@ -33,7 +33,7 @@ def test_a_training_ends_and_keeps_its_best_weights(
   tiny, tmp_path, monkeypatch, capsys, beta
 ):
   values = []
-  make = training.make_validation
+  make = steps.make_validation
 
   def recording(*arguments):
     validate = make(*arguments)
@@ -84,7 +84,7 @@ def test_a_validation_loss_does_not_depend_on_shares(tiny, marginal, beta):
   config = make_config(marginal=marginal, beta=beta)
   model = models.build(config, tiny.train.images)
   values = [
-    training.make_validation(config, model, tiny.validation.images, shares)()
+    steps.make_validation(config, model, tiny.validation.images, shares)()
     for shares in (1, 2, 4)
   ]
   np.testing.assert_allclose(values, values[0], rtol=1e-6)
@@ -101,9 +101,7 @@ def test_each_class_is_decoded_for_each_validation_image(tiny, tmp_path):
   )
   run = Run(tmp_path)
   training.train(config, tiny, run)
-  value = training.make_validation(
-    config, run.model(), tiny.validation.images
-  )()
+  value = steps.make_validation(config, run.model(), tiny.validation.images)()
   assert 0.0 < value < 1.5 * np.log(2) * tiny.train.images[0].size
 
 

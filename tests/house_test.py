@@ -41,7 +41,9 @@ ROOMS = {
   'devices': {'errors', 'machine'},
   'early_stopping': set(),
   'loop': BASICS | {'runs', 'devices'},
-  'training': BASICS | PAPER | LEARNING | {'augmentation', 'multiplier'},
+  'steps': BASICS
+  | {'objectives', 'networks', 'loop', 'augmentation', 'multiplier'},
+  'training': BASICS | LEARNING | {'steps', 'multiplier'},
   'evaluation': BASICS | PAPER | LEARNING | {'machine'},
   'baselines': BASICS
   | PAPER

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_info import loop, training
+from vae_info import loop, steps, training
 from vae_info.config import Config, families
 from vae_info.devices import get_strategy
 from vae_info.errors import Stopped, UserError
@@ -36,7 +36,7 @@ def run_steps(config, tiny, execution=None, count=3):
     model = models.build(config, tiny.train.images)
     optimizer = loop.make_optimizer(schedule, model.trainable_variables)
     images = tf.Variable(pixels, trainable=False)
-  train_steps = training.make_steps(config, model, optimizer, images, execution)
+  train_steps = steps.make_steps(config, model, optimizer, images, execution)
   values = train_steps(tf.constant(0), tf.constant(schedule.order(0, count)))
   return values['rate'].numpy(), values['distortion'].numpy(), model
 
@@ -153,10 +153,10 @@ def test_a_flow_is_never_inverted_in_a_step(tiny, marginal):
   # Its inverse takes a loop over dimensions. Its cache has it.
   config = tiny_config(encoder='iaf', marginal=marginal)
   model = models.build(config, tiny.train.images)
-  forward = training._make_forward(
+  forward = steps._make_forward(
     config, model, tf.constant(tiny.train.images), shares=2
   )
-  common = training._common
+  common = steps._common
   whole = tf.function(
     lambda step, rows: forward(step, rows, 1, common(config, model, 2))
   )
@@ -203,7 +203,7 @@ def test_pixels_are_drawn_afresh_for_each_step_with_their_intensity():
     tf.repeat(tf.constant([0, 51, 255], tf.uint8), 40_000), [4, 3, 10_000, 1]
   )
   draw = lambda step, replica, replicas: (  # noqa: E731
-    training._draw_pixels(7, step, intensities, replica, replicas).numpy()
+    steps._draw_pixels(7, step, intensities, replica, replicas).numpy()
   )
   first = draw(0, 0, 1)
   flat = first.reshape(3, -1)

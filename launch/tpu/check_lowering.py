@@ -67,14 +67,14 @@ def lower(config: Config) -> str:
     convert_variables_to_constants_v2,
   )
 
-  from vae_info import loop, training
+  from vae_info import loop, steps
   from vae_info.networks import model as models
 
   pixels = np.random.default_rng(0).random([1000, 28, 28, 1]) < 0.2
   images = tf.Variable(pixels.astype(np.uint8), trainable=False)
   model = models.build(config, images.numpy())
   kept = Kept()
-  replica_step = training.make_replica_step(
+  replica_step = steps.make_replica_step(
     config, model, kept, images, loop.Execution()
   )
 

@@ -6,7 +6,7 @@
     none        the intensities themselves
 
 Validation and test images never change, and are the same for `static` and
-`dynamic`. `training.py` makes the draws of each step.
+`dynamic`. `steps.py` makes the draws of each step.
 """
 
 import numpy as np
