@@ -4,9 +4,9 @@
 
 It has the decoders and marginals of MNIST that were trained in several ways:
 for other times, annealed otherwise, at another size, or with another encoder.
-Its numbers are C less that of the best supervised network, at 8, 17 and 20
-nats, and D + beta R at two betas. They are interpolated along the curve of each
-seed; see `evidence`.
+Its numbers are C less that of the best supervised network, at 8.5, 17 and
+20 nats, and D + beta R at two betas. They are interpolated along the curve of
+each seed; see `evidence`.
 """
 
 import itertools

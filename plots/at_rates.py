@@ -33,7 +33,7 @@ def rows_of_task(path: str, task: str, classifier: str) -> list[Row]:
   of_task = [
     row
     for row in table.read(pathlib.Path(path))
-    if (row.dataset, row.task) == (DATASETS[task], task)
+    if (row.data, row.task) == (DATASETS[task], task)
   ]
   if not of_task:
     raise UserError(f'{path} has no row of {DATASETS[task]}, task {task}')

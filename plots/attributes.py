@@ -25,7 +25,7 @@ from matplotlib.lines import Line2D
 
 from plots import style
 from plots.curves import interpolated
-from plots.panels import best_configurations
+from plots.panels import best_configurations, check_same
 from plots.representatives import kind, representatives
 from plots.seeds import averaged
 from plots.table import MODEL, Row, column, rows_of_methods
@@ -151,7 +151,8 @@ def make_panels(rows: Sequence[Row]) -> list[Panel]:
     rows: The whole table, of any data sets.
 
   Raises:
-    UserError: A row of a panel is damaged.
+    UserError: A row of a panel is damaged, or C of a task is by two
+      classifiers.
   """
   panels = []
   for world in WORLDS:
@@ -169,8 +170,11 @@ def _curves(rows, world):
   """The curves of the world's first data set whose runs have two labels."""
   datasets, tasks = WORLDS[world]
   for dataset in datasets:
-    here = [row for row in rows if row.dataset == dataset and row.task in tasks]
+    here = [row for row in rows if row.data == dataset and row.task in tasks]
     drawn = rows_of_methods(here, METHODS)
+    for task in tasks:
+      fitted = [r for r in drawn if r.task == task and r.method == 'vae']
+      check_same(f'of {task}', fitted, 'classifier')
     labels: dict[str, set[str]] = {}
     for row in drawn:
       labels.setdefault(row.run, set()).add(row.task)

@@ -62,9 +62,12 @@ def groups(rows: Iterable[Row], method: str) -> list[list[Row]]:
 def draw(axes, panel: Panel, x: str, y: str) -> None:
   """Draws column `y` against column `x`, for each method that has both."""
   for method, (_, line) in LINES.items():
-    for rows in groups(panel.rows, method):
-      if getattr(rows[0], x) is None or getattr(rows[0], y) is None:
-        continue
+    known = [
+      row
+      for row in panel.rows
+      if None not in (getattr(row, x), getattr(row, y))
+    ]
+    for rows in groups(known, method):
       # Rounded, since rates that should be equal differ in their last digits.
       places = np.array([round(value, 6) for value in column(rows, x)])
       values = np.array(column(rows, y))

@@ -194,7 +194,7 @@ class Evidence:
     dataset = DATASETS[task]
     self.task = task
     self.rows = rows_of_methods(
-      [row for row in rows if row.task == task and row.dataset == dataset],
+      [row for row in rows if row.task == task and row.data == dataset],
       _METHODS,
     )
     if not self.rows:

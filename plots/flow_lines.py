@@ -38,11 +38,13 @@ def variants(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def draw(axes, rows: Sequence[Row], x: str, y: str) -> None:
-  """Draws column `y` against column `x`, a line for each variant."""
+  """Draws column `y` against column `x`, a line for each variant and seed."""
   for variant, group in variants(rows).items():
     _, *shown = look(variant)
-    places = column(group, x), column(group, y)
-    axes.plot(*places, label=f'flow {variant}', **_styled(*shown))
+    for run in dict.fromkeys(row.run for row in group):
+      line = [row for row in group if row.run == run]
+      places = column(line, x), column(line, y)
+      axes.plot(*places, label=f'flow {variant}', **_styled(*shown))
 
 
 def key(panels: Sequence[Sequence[Row]]) -> list[Line2D]:

@@ -108,8 +108,8 @@ def task_panel(title: str, rows: Sequence[Row]) -> Panel:
   """
   panel = data_panel(title, rows)
   fitted = [row for row in rows if not row.method.startswith('supervised')]
-  _check_same(title, fitted, 'classifier', '--classifier')
-  _check_same(title, rows, 'label_entropy')
+  check_same(title, fitted, 'classifier', '--classifier')
+  check_same(title, rows, 'label_entropy')
   best = best_configurations(rows)
   kept = set(best)
   beaten = [row for row in rows if row not in kept]
@@ -122,8 +122,8 @@ def data_panel(title: str, rows: Sequence[Row]) -> Panel:
   Raises:
     UserError: The rows are of two data sets.
   """
-  _check_same(title, rows, 'dataset', '--datasets')
-  _check_same(title, rows, 'input_entropy')
+  check_same(title, rows, 'dataset', '--datasets')
+  check_same(title, rows, 'input_entropy')
   entropies = [row.input_entropy for row in rows]
   known = [entropy for entropy in entropies if entropy is not None]
   return Panel(title, rows, known[0] if known else None)
@@ -156,7 +156,7 @@ def best_configurations(rows: Sequence[Row]) -> list[Row]:
   ]
 
 
-def _check_same(title, rows, name, flag=''):
+def check_same(title, rows, name, flag=''):
   """Raises `UserError` if rows have different values of an attribute.
 
   Rows where it is empty do not count. `flag` names the flag that chooses one.

@@ -15,6 +15,7 @@ from absl import app, flags
 
 from plots import seeds, table
 from plots.information import drawable
+from plots.panels import check_same
 from plots.representatives import of_paper
 from plots.table import Row
 from vae_info import cli
@@ -84,6 +85,7 @@ def main(argv):
   ]
   bounded = [row for row in of_paper(rows) if drawable(row)]
   checked = table.rows_of_methods(bounded, METHODS)
+  check_same('of digits', checked, 'classifier')
   found = lines(seeds.averaged(checked))
   if not found:
     rates = ', '.join(f'{rate:g}' for rate in RATES)

@@ -57,6 +57,15 @@ def read(tmp_path, rows):
   return table.read(plots_table.write(tmp_path / 'x.csv', rows))
 
 
+def test_c_by_two_classifiers_is_refused(tmp_path):
+  rows = [*made(('sprites',))]
+  more = [
+    row | {'classifier': 'linear'} for row in rows if row['method'] == 'vae'
+  ]
+  with pytest.raises(UserError, match='linear, but .*in the panel of shape'):
+    attributes.make_panels(read(tmp_path, rows + more))
+
+
 def test_every_share_is_drawn_where_the_table_has_it(tmp_path):
   rows = read(tmp_path, made())
   panels = attributes.make_panels(rows)

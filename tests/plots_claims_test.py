@@ -289,6 +289,22 @@ def test_trainings_that_held_the_rate_stand_beside_claim_4():
     'where R was held: VampPrior 0.250 ± .*† less 0.125 ± .*†$', brief(changed)
   )
   assert 'where R was held' not in brief(changed[:1])
+  # A shorter training does not take the place of a longer one.
+  short = [
+    dataclasses.replace(row, run=f'{row.run}_x', epochs=5, label_distortion=1.0)
+    for row in changed
+  ]
+  for rows in ([*short, *changed], [*changed, *short]):
+    assert brief(rows) == brief(changed)
+
+
+def test_images_of_another_entropy_are_no_evidence():
+  grey = [
+    dataclasses.replace(row, run=f'{row.run}_grey', binarization='none')
+    for row in map(with_losses(0.1), ROWS)
+  ]
+  both = claims.evidence([*ROWS, *grey])
+  assert both('alphabet').rows == claims.evidence(ROWS)('alphabet').rows
 
 
 def test_trainings_with_the_least_distortion_stand_beside_claims_3_and_6():

@@ -1,10 +1,14 @@
 """Codes of flows are lines of their own in the figures and in the explorer."""
 
+import dataclasses
+
 import numpy as np
 import plots_table
 import pytest
+from matplotlib.figure import Figure
 
 from plots import (
+  baseline_lines,
   explore_chart,
   explore_records,
   figures,
@@ -14,6 +18,7 @@ from plots import (
   label_distortion,
   table,
 )
+from plots.panels import Panel
 
 RATES = (2.0, 12.0, 6.0)
 
@@ -83,6 +88,31 @@ def test_a_line_joins_the_rates_of_a_variant_in_order(rows):
   ]
   assert 'flow, all dimensions' in names
   assert 'flow, learned noise' not in names
+
+
+def test_each_seed_of_a_flow_has_a_line(rows):
+  flow = [row for row in rows if row.method == 'flow']
+  again = [
+    dataclasses.replace(row, run=row.run.replace('seed0', 'seed1'), seed=1)
+    for row in flow
+  ]
+  axes = Figure().subplots()
+  flow_lines.draw(axes, [*flow, *again], 'rate', 'label_distortion')
+  assert len(axes.lines) == 4
+  for line in axes.lines:
+    assert [*line.get_xdata()] == sorted(RATES)
+
+
+def test_a_baseline_s_row_without_a_column_is_left_out(rows):
+  pca = [row for row in rows if row.method == 'pca']
+  for lacking in (0, len(pca) - 1):
+    some = list(pca)
+    some[lacking] = dataclasses.replace(some[lacking], rate_variational=None)
+    axes = Figure().subplots()
+    panel = Panel('x', some, None)
+    baseline_lines.draw(axes, panel, 'rate_variational', 'label_distortion')
+    [line] = axes.lines
+    assert len(line.get_xdata()) > 1
 
 
 def test_only_deconvolutional_models_stand_beside_a_flow(rows):

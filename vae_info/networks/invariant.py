@@ -76,7 +76,7 @@ def _source(height, width, transformation):
   cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
   y, x = cos * y + sin * x, cos * x - sin * y
   y, x = y / tall, (x + shear * y) / wide
-  # Half away from zero, up to rounding errors: symmetric about the middle.
+  # Halves are rounded down, whatever the errors of rounding are.
   row = np.floor(y + (height - 1) / 2 + 0.5 - 1e-6).astype(np.int32)
   column = np.floor(x + (width - 1) / 2 + 0.5 - 1e-6).astype(np.int32)
   inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
