@@ -137,7 +137,7 @@ def annealing(trainings: dict[str, Trainings]) -> Figure:
   ]
   if any(row.decoder == AUTO for row in _held(trainings)):
     entries.append(Line2D([], [], label=HELD_TEXT, **HELD))
-  style.key(figure, entries, 'left', 'Autoregressive decoder', 2)
+  style.key(figure, entries, 'left', 'Autoregressive decoder')
   grey = [Line2D([], [], label='as in figure 1', **REFERENCE)]
   if any(row.decoder == DECONV for row in _held(trainings)):
     grey.append(Line2D([], [], label=HELD_TEXT, **HELD | SIMPLE))
@@ -177,9 +177,9 @@ def _looks(families: Sequence[Family]) -> dict[Place, style.Keywords]:
 def _text(place, look):
   """A kind of training, for the key."""
   annealed, epochs, betas = place
-  how = f'β annealed for {annealed:g}' if annealed else 'constant β'
-  more = '' if look['linestyle'] == '-' else f', β in {betas}'
-  return f'{epochs:g} epochs, {how}{more}'
+  beta = 'β' if look['linestyle'] == '-' else f'β in {betas}'
+  how = f'{beta} annealed for {annealed:g}' if annealed else f'constant {beta}'
+  return f'{epochs:g} epochs, {how}'
 
 
 def _draw(axes, group, name, looks):

@@ -66,7 +66,7 @@ def test_colour_shows_annealing_and_the_marker_epochs(rows):
     text.get_text() for key in figure.legends for text in key.get_texts()
   ]
   assert legends == [
-    '25 epochs, constant β, β in 0.1:40',
+    '25 epochs, constant β in 0.1:40',
     '25 epochs, constant β',
     '6 epochs, β annealed for 3',
     '25 epochs, β annealed for 12.5',
