@@ -241,7 +241,6 @@ def test_figures_have_supervised_networks_at_full_width():
     ('character', 64, 0.1): 3,
     ('alphabet', 64, 0.3): 3,
     ('character', 64, 0.3): 3,
-    ('alphabet', 128, 0.3): 1,
   }
 
 
