@@ -20,7 +20,6 @@ from absl import app, flags
 from launch import driver, engines, jobs, selection
 from launch.display import Display
 from vae_info import cli, machine
-from vae_info.errors import UserError
 from vae_info.runs.directory import FINISHED
 
 FLAGS = flags.FLAGS
@@ -181,9 +180,7 @@ PARTS = {'empty': empty, 'overhead': overhead, 'threads': threads}
 
 def main(argv: list[str]) -> None:
   cli.no_arguments(argv)
-  parts = [part for name, part in PARTS.items() if (FLAGS.only or '') in name]
-  if not parts:
-    raise UserError(f'--only={FLAGS.only} is in no name of {", ".join(PARTS)}')
+  parts = cli.parts_named(PARTS, FLAGS.only)
   rows: list[Row] = [row for part in parts for row in part(FLAGS.steps)]
   print(f'{"value":>8}  {"goal":8}what')
   for what, value, goal, details in rows:

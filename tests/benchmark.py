@@ -20,7 +20,6 @@ from absl import app, flags
 
 from tests import benchmark_processes, peer
 from vae_info import cli
-from vae_info.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -401,10 +400,7 @@ def main(argv):
     peer.check(FLAGS.peer)
     cli.import_tensorflow()
     parts = {'peer': lambda: peer.compare(FLAGS.peer, Step)}
-  parts = [part for name, part in parts.items() if (FLAGS.only or '') in name]
-  if not parts:
-    raise UserError(f'--only={FLAGS.only} is in no name of {", ".join(PARTS)}')
-  for part in parts:
+  for part in cli.parts_named(parts, FLAGS.only):
     for what, value, goal, details in part():
       print(f'{value:8.2f}  {goal:8}{what}  [{details}]', flush=True)
       rows.append(

@@ -310,7 +310,9 @@ def test_annealing_for_all_of_a_part_of_an_epoch_is_no_mistake(tiny, tmp_path):
   # 1.4 epochs of 64 images are 5.6 steps of 16, of which 6 are taken.
   for epochs in (1.4, 0.35, 0.3):
     config = tiny_config(steps=None, epochs=epochs, kl_annealing_epochs=epochs)
-    training.train(config, tiny, Run(tmp_path / f'{epochs}'))
+    run = Run(tmp_path / f'{epochs}')
+    training.train(config, tiny, run)
+    assert run.facts['step'] == Schedule.of(config, 64).total
 
 
 def test_annealing_ends_before_the_last_step(tiny, tmp_path):

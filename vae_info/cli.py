@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import flags, logging
@@ -40,6 +40,18 @@ def define_results() -> None:
 def define_run(help_text: str) -> None:
   """Defines `--run`, a run directory."""
   flags.DEFINE_string('run', None, help_text)
+
+
+def parts_named(parts: Mapping[str, Any], only: str | None) -> list[Any]:
+  """The parts of a benchmark whose name contains `--only`; None for all.
+
+  Raises:
+    UserError: There is none.
+  """
+  chosen = [part for name, part in parts.items() if (only or '') in name]
+  if not chosen:
+    raise UserError(f'--only={only} is in no name of {", ".join(parts)}')
+  return chosen
 
 
 def define_data_dir() -> None:

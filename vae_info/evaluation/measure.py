@@ -108,7 +108,6 @@ def fit_classifiers(run: Run, options: Options) -> list[Path]:
   """
   store, tasks = open_store(run, options)
   names = heads.networks(store.dataset, tasks)
-  unfinished.remove(run)  # It is of the classifiers before.
   for name in names:
     store.fit(name, store.points)
   return [run.classifiers / name for name in names]

@@ -20,7 +20,13 @@ from absl import logging
 from vae_info import randomness
 from vae_info.datasets import Dataset
 from vae_info.errors import UserError
-from vae_info.evaluation import classifiers, curve, estimates, heads
+from vae_info.evaluation import (
+  classifiers,
+  curve,
+  estimates,
+  heads,
+  unfinished,
+)
 from vae_info.evaluation.classifiers import Mlp, Settings
 from vae_info.evaluation.curve import Point
 from vae_info.evaluation.heads import Head
@@ -148,6 +154,7 @@ class Store:
       'seconds': round(time.monotonic() - started, 1),
       'fitted_together': len(points),
     }
+    unfinished.remove(self.run)  # Its parts are of the classifiers before.
     result = {}
     for point, classifier in zip(points, fitted, strict=True):
       result[point.beta] = Fitted(classifier, self.settings)
